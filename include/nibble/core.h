@@ -1,0 +1,8 @@
+// core/: errors, aligned storage, seeded random numbers, the parallel loop, instruction sets.
+#pragma once
+
+#include "nibble/core/aligned.h"
+#include "nibble/core/error.h"
+#include "nibble/core/isa.h"
+#include "nibble/core/parallel.h"
+#include "nibble/core/random.h"

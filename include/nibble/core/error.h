@@ -11,16 +11,14 @@
 namespace nibble {
 
 /// Joins the printed forms of `parts` into one string: text("K = ", 3) is "K = 3".
-template <class... Parts>
-std::string text(const Parts&... parts) {
+template <class... Parts> std::string text(const Parts&... parts) {
   std::ostringstream out;
   (out << ... << parts);
   return out.str();
 }
 
 /// Throws `error`. In a program built with -fno-exceptions its message goes to stderr and the program aborts.
-template <class Exception>
-[[noreturn]] void raise(const Exception& error) {
+template <class Exception> [[noreturn]] void raise(const Exception& error) {
 #ifdef __cpp_exceptions
   throw error;
 #else
@@ -38,7 +36,8 @@ template <class Expected, class Got>
 /// A file or stream that cannot be read or written, or that does not hold what it claims.
 class IoError : public std::runtime_error {
  public:
-  /// `path` names the file ("<stream>" for a nameless one); `offset` is the byte at which the fault was found.
+  /// `path` names the file ("<stream>" for a nameless one); `offset` is the byte at which the fault was
+  /// found.
   IoError(const std::string& path, std::uint64_t offset, const std::string& what)
       : std::runtime_error(text(path, ": byte ", offset, ": ", what)), path_(path), offset_(offset) {}
 

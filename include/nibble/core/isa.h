@@ -1,4 +1,5 @@
-// Instruction sets: their names, what the CPU has, which one a program forces, and the target regions of kernels.
+// Instruction sets: their names, what the CPU has, which one a program forces, and the target regions of
+// kernels.
 #pragma once
 
 #include <cstdlib>
@@ -12,14 +13,16 @@
 namespace nibble {
 
 /// The instruction sets that kernels are written for. Avx2 stands for AVX2 + FMA + F16C; Avx512 for
-/// AVX-512 F, BW, DQ, VL, VNNI and VBMI (Ice Lake, Zen 4 and later); Neon for AArch64 Advanced SIMD with dot product.
+/// AVX-512 F, BW, DQ, VL, VNNI and VBMI (Ice Lake, Zen 4 and later); Neon for AArch64 Advanced SIMD with dot
+/// product.
 enum class Isa : int { Portable, Avx2, Avx512, Neon };
 
 namespace isa {
 
-/// What the command line of this translation unit lets the compiler use anywhere. It is part of the type of every
-/// tag below and so of the name of every kernel: translation units built with different flags never share one,
-/// and the linker cannot put a kernel built for a newer CPU in the place of one that a dispatcher chose for an older.
+/// What the command line of this translation unit lets the compiler use anywhere. It is part of the type of
+/// every tag below and so of the name of every kernel: translation units built with different flags never
+/// share one, and the linker cannot put a kernel built for a newer CPU in the place of one that a dispatcher
+/// chose for an older.
 inline constexpr unsigned baseline = 0
 #ifdef __AVX__
                                      | 1u << 0
@@ -54,16 +57,14 @@ inline constexpr unsigned baseline = 0
     ;
 
 /// Tags: kernels are templates on one of them. `id` is its public name, `available()` asks the CPU.
-template <unsigned Baseline>
-struct PortableTag {
+template <unsigned Baseline> struct PortableTag {
   static constexpr Isa id = Isa::Portable;
   static constexpr const char* name = "portable";
   static bool available() { return true; }
 };
 
 #if defined __x86_64__ || defined _M_X64
-template <unsigned Baseline>
-struct Avx2Tag {
+template <unsigned Baseline> struct Avx2Tag {
   static constexpr Isa id = Isa::Avx2;
   static constexpr const char* name = "avx2";
   static bool available() {
@@ -72,8 +73,7 @@ struct Avx2Tag {
   }
 };
 
-template <unsigned Baseline>
-struct Avx512Tag {
+template <unsigned Baseline> struct Avx512Tag {
   static constexpr Isa id = Isa::Avx512;
   static constexpr const char* name = "avx512";
   static bool available() {
@@ -92,29 +92,16 @@ using Portable = PortableTag<baseline>;
 
 /// Target<i>::type is the tag whose id is static_cast<Isa>(i), or void where this build has none.
 /// A specialisation registers an instruction set; a higher number is preferred.
-template <int Id>
-struct Target {
-  using type = void;
-};
-template <>
-struct Target<0> {
-  using type = Portable;
-};
+template <int Id> struct Target { using type = void; };
+template <> struct Target<0> { using type = Portable; };
 #if defined __x86_64__ || defined _M_X64
-template <>
-struct Target<1> {
-  using type = Avx2;
-};
-template <>
-struct Target<2> {
-  using type = Avx512;
-};
+template <> struct Target<1> { using type = Avx2; };
+template <> struct Target<2> { using type = Avx512; };
 #endif
 inline constexpr int max_targets = 8;
 
 /// Calls f(Tag{}) for each registered instruction set that this CPU has, best first, until f returns true.
-template <class F, int Id = max_targets - 1>
-bool any_available(F&& f) {
+template <class F, int Id = max_targets - 1> bool any_available(F&& f) {
   using Tag = typename Target<Id>::type;
   if constexpr (!std::is_void_v<Tag>) {
     if (Tag::available() && f(Tag{})) return true;
@@ -142,8 +129,9 @@ inline const char* name(Isa id) {
   return found;
 }
 
-/// The instruction set that a kernel call runs on: `forced` where given, else the one that the environment variable
-/// NIBBLE_ISA names, else the best that the CPU has. Throws std::invalid_argument where that one is not available.
+/// The instruction set that a kernel call runs on: `forced` where given, else the one that the environment
+/// variable NIBBLE_ISA names, else the best that the CPU has. Throws std::invalid_argument where that one is
+/// not available.
 inline Isa resolve(std::optional<Isa> forced = std::nullopt) {
   const std::vector<Isa> ids = available_isas();
   if (forced) {
@@ -162,8 +150,7 @@ inline Isa resolve(std::optional<Isa> forced = std::nullopt) {
 }
 
 /// Calls f(tag) with the tag of `id`, which must be available, and returns what it returns.
-template <class F, int Id = isa::max_targets - 1>
-decltype(auto) dispatch(Isa id, F&& f) {
+template <class F, int Id = isa::max_targets - 1> decltype(auto) dispatch(Isa id, F&& f) {
   using Tag = typename isa::Target<Id>::type;
   if constexpr (Id == 0) {
     return f(Tag{});
@@ -177,9 +164,9 @@ decltype(auto) dispatch(Isa id, F&& f) {
 
 }  // namespace nibble
 
-/// A target region: what stands between NIBBLE_BEGIN_TARGET("avx2,fma") and NIBBLE_END_TARGET is compiled for those
-/// instructions whatever the command line says. Inside it: intrinsics, raw pointers and sizes only. Standard
-/// algorithms, Eigen, lambdas and OpenMP would miss the target; includes come before the region.
+/// A target region: what stands between NIBBLE_BEGIN_TARGET("avx2,fma") and NIBBLE_END_TARGET is compiled for
+/// those instructions whatever the command line says. Inside it: intrinsics, raw pointers and sizes only.
+/// Standard algorithms, Eigen, lambdas and OpenMP would miss the target; includes come before the region.
 #define NIBBLE_PRAGMA(x) _Pragma(#x)
 #if defined __clang__
 #define NIBBLE_BEGIN_TARGET(features) \

@@ -21,9 +21,9 @@ struct Parallel {
   Executor executor = {};
 };
 
-/// Cuts 0 .. count - 1 into `options.threads` runs of nearly equal length and calls body(begin, end) for each.
-/// An exception that leaves `body` reaches the caller once all runs have ended.
-/// Throws std::invalid_argument where options.threads < 1.
+/// Cuts 0 .. count - 1 into `options.threads` runs of nearly equal length and calls body(begin, end) for
+/// each. An exception that leaves `body` reaches the caller once all runs have ended. Throws
+/// std::invalid_argument where options.threads < 1.
 template <class Body, unsigned Baseline = isa::baseline>
 void parallel_for(std::ptrdiff_t count, const Parallel& options, const Body& body) {
   if (options.threads < 1) invalid("parallel_for", "at least 1 thread", options.threads);
@@ -52,7 +52,7 @@ void parallel_for(std::ptrdiff_t count, const Parallel& options, const Body& bod
     options.executor(parts, run);
   } else {
 #ifdef _OPENMP
-#pragma omp parallel for num_threads(static_cast<int>(parts)) schedule(static)
+#pragma omp parallel for num_threads(static_cast <int>(parts)) schedule(static)
 #endif
     for (std::ptrdiff_t part = 0; part < parts; ++part) run(part);
   }

@@ -1,0 +1,9 @@
+// matrix/: schemes, the quantized matrix and its layout, quantized activations.
+#pragma once
+
+#include "nibble/formats.h"
+#include "nibble/matrix/activations.h"
+#include "nibble/matrix/layout.h"
+#include "nibble/matrix/parts.h"
+#include "nibble/matrix/quantized_matrix.h"
+#include "nibble/matrix/scheme.h"

@@ -1,0 +1,346 @@
+// QuantizedMatrix: an immutable low-bit matrix, ready to be multiplied, saved and mapped.
+#pragma once
+
+#include <istream>
+#include <ostream>
+#include <utility>
+#include <vector>
+
+#include "nibble/matrix/parts.h"
+
+namespace nibble {
+
+/// An N x K matrix of scheme S. A value: copies share the bytes, which never change, so any number of threads
+/// may use one at once. See Layout for how it lies in memory.
+template <class S> class QuantizedMatrix {
+ public:
+  using scheme = S;
+  using code_type = typename S::code_type;
+
+  /// The empty 0 x 0 matrix.
+  QuantizedMatrix() : QuantizedMatrix(Parts<S>(0, 0)) {}
+
+  /// Packs `parts`. Throws std::invalid_argument where their shapes, codes or scales do not fit the scheme.
+  explicit QuantizedMatrix(const Parts<S>& parts) : layout_(checked(parts)) {
+    AlignedArray<std::uint8_t> bytes(static_cast<std::size_t>(layout_.size));
+    for (Index r = 0; r < layout_.panels * layout_.height; ++r)
+      for (Index at = 0; at < layout_.places; ++at) put(bytes.data(), r, at, padding());
+    for (Index r = 0; r < rows(); ++r)
+      for (Index c = 0; c < layout_.codes; ++c) put(bytes.data(), r, layout_.place(c), parts.codes(r, c));
+    std::uint8_t* scales = bytes.data() + layout_.scale_offset;
+    for (Index r = 0; r < parts.scales.rows(); ++r) {
+      for (Index g = 0; g < layout_.groups; ++g) {
+        const Index i = layout_.scale_index(r, g);
+        std::memcpy(scales + i * static_cast<Index>(sizeof(typename S::scale_code)), &parts.scales(r, g),
+                    sizeof(typename S::scale_code));
+        if constexpr (S::affine) bytes[static_cast<std::size_t>(layout_.zero_offset + i)] = parts.zeros(r, g);
+      }
+    }
+    if constexpr (S::table_size > 0)
+      std::memcpy(bytes.data() + layout_.table_offset, parts.tables.data(),
+                  static_cast<std::size_t>(parts.tables.size()) * sizeof(float));
+    if constexpr (S::scale::has_tensor_scale)
+      std::memcpy(bytes.data() + layout_.tensor_offset, &parts.tensor_scale, sizeof(float));
+    bytes_ = Bytes(std::move(bytes));
+  }
+
+  Index rows() const { return layout_.rows; }
+  Index cols() const { return layout_.cols; }
+
+  /// Bytes that the matrix occupies, padding included.
+  Index bytes() const { return layout_.size; }
+
+  /// Stored bits (codes, scales, zero points, tables, tensor scale) over N K, without padding; 0 where N K =
+  /// 0.
+  double bits_per_weight() const {
+    if (rows() == 0 || cols() == 0) return 0;
+    const double groups = static_cast<double>((layout_.per_tensor ? 1 : rows()) * layout_.groups);
+    const double bits = static_cast<double>(rows() * layout_.codes) * S::format::bits +
+                        groups * (S::scale::format::bits + (S::affine ? 8 : 0)) +
+                        static_cast<double>(rows()) * S::table_size * 32 +
+                        (S::scale::has_tensor_scale ? 32 : 0);
+    return bits / (static_cast<double>(rows()) * static_cast<double>(cols()));
+  }
+
+  /// The code at row `i`, code column `c` (input c * dim and the next dim - 1).
+  code_type code(Index i, Index c) const { return get(i, layout_.place(c)); }
+
+  /// The scale and zero point of a group of a row.
+  GroupParams<S> group(Index row, Index index) const {
+    GroupParams<S> p;
+    const Index i = layout_.scale_index(row, index);
+    std::memcpy(&p.scale_code, scales() + i * static_cast<Index>(sizeof p.scale_code), sizeof p.scale_code);
+    p.scale = S::scale::format::decode(p.scale_code) * tensor_scale();
+    if constexpr (S::affine) {
+      p.zero_code = zeros()[i];
+      p.zero = static_cast<float>(p.zero_code);
+    }
+    return p;
+  }
+
+  /// The weight at (i, j). Throws std::invalid_argument where it lies outside.
+  float at(Index i, Index j) const {
+    if (i < 0 || i >= rows() || j < 0 || j >= cols())
+      invalid("QuantizedMatrix::at", text("an index inside ", rows(), " x ", cols()),
+              text("(", i, ", ", j, ")"));
+    float values[S::dim];
+    decode(i, j / S::dim, values);
+    return values[j % S::dim];
+  }
+
+  /// The N x K matrix of weights.
+  Eigen::MatrixXf dequantize() const {
+    Eigen::MatrixXf w(rows(), cols());
+    float values[S::dim];
+    for (Index c = 0; c < layout_.codes; ++c) {
+      for (Index i = 0; i < rows(); ++i) {
+        decode(i, c, values);
+        for (Index d = 0; d < S::dim && c * S::dim + d < cols(); ++d) w(i, c * S::dim + d) = values[d];
+      }
+    }
+    return w;
+  }
+
+  /// The N x ceil(K / dim) matrix of codes.
+  typename Parts<S>::template Matrix<code_type> codes() const {
+    typename Parts<S>::template Matrix<code_type> out(rows(), layout_.codes);
+    for (Index i = 0; i < rows(); ++i)
+      for (Index c = 0; c < layout_.codes; ++c) out(i, c) = code(i, c);
+    return out;
+  }
+
+  /// Everything that the constructor takes.
+  Parts<S> parts() const {
+    Parts<S> out(rows(), cols());
+    out.codes = codes();
+    out.tensor_scale = tensor_scale();
+    for (Index r = 0; r < out.scales.rows(); ++r)
+      for (Index g = 0; g < layout_.groups; ++g) out.set_group(r, g, group(r, g));
+    if constexpr (S::table_size > 0)
+      std::memcpy(out.tables.data(), table(0), static_cast<std::size_t>(out.tables.size()) * sizeof(float));
+    return out;
+  }
+
+  /// Same size, codes, scales, zero points and tables.
+  friend bool operator==(const QuantizedMatrix& a, const QuantizedMatrix& b) {
+    return a.rows() == b.rows() && a.cols() == b.cols() && a.bytes_ == b.bytes_;
+  }
+
+  /// Writes the matrix: a header of a multiple of 64 bytes ("NIBBLEQM", version, scheme, size), then the
+  /// bytes. Throws IoError where the stream does not take them.
+  void save(std::ostream& out) const {
+    const std::vector<char> head = header(layout_);
+    out.write(head.data(), static_cast<std::streamsize>(head.size()));
+    out.write(reinterpret_cast<const char*>(bytes_.data()), static_cast<std::streamsize>(bytes_.size()));
+    if (!out.flush()) raise(IoError("<stream>", 0, "cannot write a quantized matrix"));
+  }
+
+  /// Reads what `save` wrote and leaves the stream behind it. Memory grows with the bytes that arrive, never
+  /// on the header's word. Throws IoError where the bytes end early or are not a matrix of this scheme.
+  static QuantizedMatrix load(std::istream& in) {
+    std::vector<char> head(header_size());
+    in.read(head.data(), static_cast<std::streamsize>(head.size()));
+    const Layout<S> layout = parse_header(head.data(), static_cast<std::size_t>(in.gcount()));
+    constexpr Index chunk = Index{1} << 22;
+    std::vector<std::uint8_t> arrived;
+    while (static_cast<Index>(arrived.size()) < layout.size) {
+      const Index have = static_cast<Index>(arrived.size());
+      const Index want = std::min(layout.size - have, std::max(chunk, have));
+      arrived.resize(static_cast<std::size_t>(have + want));
+      in.read(reinterpret_cast<char*>(arrived.data() + have), want);
+      if (in.gcount() != want)
+        raise(IoError("<stream>", head.size() + static_cast<std::size_t>(have + in.gcount()),
+                      text("expected ", layout.size, " bytes of matrix, got ", have + in.gcount())));
+    }
+    AlignedArray<std::uint8_t> bytes(arrived.size());
+    if (!arrived.empty()) std::memcpy(bytes.data(), arrived.data(), arrived.size());
+    return QuantizedMatrix(layout, Bytes(std::move(bytes)));
+  }
+
+  /// The matrix that `file`, the exact bytes that `save` wrote, holds; nothing is copied.
+  /// Throws IoError as `load` does, and where bytes follow the matrix.
+  static QuantizedMatrix map(const Bytes& file) {
+    const Layout<S> layout = parse_header(reinterpret_cast<const char*>(file.data()), file.size());
+    const std::size_t size = header_size() + static_cast<std::size_t>(layout.size);
+    if (file.size() != size) raise(IoError("<memory>", file.size(), text("expected ", size, " bytes")));
+    auto keep_alive = std::make_shared<Bytes>(file);
+    return QuantizedMatrix(
+        layout, Bytes(file.data() + header_size(), static_cast<std::size_t>(layout.size), keep_alive));
+  }
+
+  /// For kernels: the layout and the raw sections.
+  const Layout<S>& layout() const { return layout_; }
+  const std::uint8_t* plane(int p) const {
+    return bytes_.data() + layout_.plane_offset[static_cast<std::size_t>(p)];
+  }
+  const std::uint8_t* scales() const { return bytes_.data() + layout_.scale_offset; }
+  const std::uint8_t* zeros() const { return bytes_.data() + layout_.zero_offset; }
+  float tensor_scale() const {
+    float scale = 1;
+    if constexpr (S::scale::has_tensor_scale)
+      std::memcpy(&scale, bytes_.data() + layout_.tensor_offset, sizeof scale);
+    return scale;
+  }
+  /// The table of a row; null where the scheme has none.
+  const float* table(Index row) const {
+    if (S::table_size == 0) return nullptr;
+    return reinterpret_cast<const float*>(bytes_.data() + layout_.table_offset) + row * S::table_size;
+  }
+
+ private:
+  QuantizedMatrix(const Layout<S>& layout, Bytes bytes) : layout_(layout), bytes_(std::move(bytes)) {
+    const auto bad = [&](Index offset, const char* what) {
+      raise(IoError("<matrix>", header_size() + static_cast<std::size_t>(offset), what));
+    };
+    if (!std::isfinite(tensor_scale())) bad(layout_.tensor_offset, "tensor scale is not finite");
+    for (Index i = 0; i < layout_.scale_rows * layout_.groups; ++i) {
+      typename S::scale_code code;
+      std::memcpy(&code, scales() + i * static_cast<Index>(sizeof code), sizeof code);
+      if (!std::isfinite(S::scale::format::decode(code))) bad(layout_.scale_offset, "a scale is not finite");
+      if (S::affine && zeros()[i] >> S::format::bits != 0)
+        bad(layout_.zero_offset, "a zero point is out of range");
+    }
+    for (Index i = 0; i < rows() * S::table_size; ++i)
+      if (!std::isfinite(table(0)[i])) bad(layout_.table_offset, "a table entry is not finite");
+    if constexpr (has_specials()) {
+      for (Index r = 0; r < layout_.panels * layout_.height; ++r)
+        for (Index at = 0; at < layout_.places; ++at)
+          if (!finite(get(r, at), nullptr)) bad(0, "a weight is not finite");
+    }
+  }
+
+  static Layout<S> checked(const Parts<S>& parts) {
+    const auto expect = [](bool ok, const char* what, const auto& got) {
+      if (!ok) invalid("QuantizedMatrix", what, got);
+    };
+    const auto shape = [](const auto& m) { return text(m.rows(), " x ", m.cols()); };
+    expect(parts.rows >= 0 && parts.cols >= 0, "sizes of at least 0", text(parts.rows, " x ", parts.cols));
+    const Parts<S> sample(parts.rows, parts.cols > 0 ? parts.cols : 0);
+    const auto same = [](const auto& a, const auto& b) {
+      return a.rows() == b.rows() && a.cols() == b.cols();
+    };
+    expect(same(parts.codes, sample.codes), "codes of N x ceil(K / dim)", shape(parts.codes));
+    expect(same(parts.scales, sample.scales), "scales of N x groups", shape(parts.scales));
+    expect(same(parts.zeros, sample.zeros), "zero points of the shape of the scales", shape(parts.zeros));
+    expect(same(parts.tables, sample.tables), "tables of N x table_size", shape(parts.tables));
+    expect(std::isfinite(parts.tensor_scale), "a finite tensor scale", parts.tensor_scale);
+    for (Index i = 0; i < parts.scales.size(); ++i) {
+      const float scale = S::scale::format::decode(parts.scales.data()[i]);
+      expect(std::isfinite(scale), "finite scales", scale);
+    }
+    for (Index i = 0; i < parts.zeros.size(); ++i)
+      expect(parts.zeros.data()[i] >> S::format::bits == 0, "zero points below 2^bits",
+             int{parts.zeros.data()[i]});
+    for (Index r = 0; r < parts.rows; ++r) {
+      for (Index c = 0; c < parts.codes.cols(); ++c) {
+        const code_type code = parts.codes(r, c);
+        expect((std::uint32_t{code} >> S::format::bits) == 0, "codes below 2^bits", std::uint32_t{code});
+        if constexpr (has_specials())
+          expect(finite(code, nullptr), "codes of finite values", std::uint32_t{code});
+      }
+    }
+    return Layout<S>(parts.rows, parts.cols);
+  }
+
+  /// Whether some code is NaN or infinite.
+  static constexpr bool has_specials() {
+    if constexpr (requires { S::format::has_nan; })
+      return S::format::has_nan || S::format::has_infinity;
+    else
+      return false;
+  }
+  static bool finite(code_type code, const float* table) {
+    float values[S::dim];
+    decode_to<typename S::format>(code, table, values);
+    for (float v : values)
+      if (!std::isfinite(v)) return false;
+    return true;
+  }
+
+  /// The code that fills places beyond N and K: that of 0, or of the value nearest to it.
+  static code_type padding() {
+    if constexpr (S::table_size > 0) {
+      return 0;
+    } else {
+      const float zeros[S::dim] = {};
+      return encode_from<typename S::format>(zeros, nullptr);
+    }
+  }
+
+  void decode(Index i, Index c, float* out) const {
+    decode_to<typename S::format>(code(i, c), table(i), out);
+    const GroupParams<S> p = group(i, layout_.group_of(c));
+    for (Index d = 0; d < S::dim; ++d) out[d] = (out[d] - p.zero) * p.scale;
+  }
+
+  void put(std::uint8_t* bytes, Index row, Index at, std::uint32_t code) const {
+    int below = S::format::bits;
+    for (int p = 0; p < layout_.planes.count; ++p) {
+      const int width = layout_.planes.width[static_cast<std::size_t>(p)];
+      below -= width;
+      const auto field = layout_.field(p, row, at);
+      std::uint8_t& byte = bytes[layout_.plane_offset[static_cast<std::size_t>(p)] + field.byte];
+      const std::uint32_t mask = ((1u << width) - 1) << field.shift;
+      byte = static_cast<std::uint8_t>((byte & ~mask) | ((code >> below << field.shift) & mask));
+    }
+  }
+
+  code_type get(Index row, Index at) const {
+    std::uint32_t code = 0;
+    for (int p = 0; p < layout_.planes.count; ++p) {
+      const int width = layout_.planes.width[static_cast<std::size_t>(p)];
+      const auto field = layout_.field(p, row, at);
+      code = code << width | ((std::uint32_t{plane(p)[field.byte]} >> field.shift) & ((1u << width) - 1));
+    }
+    return static_cast<code_type>(code);
+  }
+
+  /// "NIBBLEQM", u32 version, u32 length of the scheme's name, u64 rows, u64 columns, u64 bytes, the name,
+  /// zeros. Little-endian.
+  static constexpr std::uint32_t file_version = 1;
+  static std::size_t header_size() {
+    return static_cast<std::size_t>(
+        round_up(static_cast<Index>(40 + S::name().size()), static_cast<Index>(alignment)));
+  }
+  static std::vector<char> header(const Layout<S>& layout) {
+    static_assert(std::endian::native == std::endian::little, "files are little-endian");
+    const std::string name = S::name();
+    const std::uint32_t counts[2] = {file_version, static_cast<std::uint32_t>(name.size())};
+    const std::uint64_t sizes[3] = {static_cast<std::uint64_t>(layout.rows),
+                                    static_cast<std::uint64_t>(layout.cols),
+                                    static_cast<std::uint64_t>(layout.size)};
+    std::vector<char> head(header_size(), '\0');
+    std::memcpy(head.data(), "NIBBLEQM", 8);
+    std::memcpy(head.data() + 8, counts, sizeof counts);
+    std::memcpy(head.data() + 16, sizes, sizeof sizes);
+    std::memcpy(head.data() + 40, name.data(), name.size());
+    return head;
+  }
+  static Layout<S> parse_header(const char* head, std::size_t size) {
+    const auto bad = [](std::uint64_t offset, const std::string& what) {
+      raise(IoError("<matrix>", offset, what));
+    };
+    if (size < header_size()) bad(size, text("expected a header of ", header_size(), " bytes"));
+    std::uint64_t sizes[3];
+    std::memcpy(sizes, head + 16, sizeof sizes);
+    // No matrix that fits a 64-bit address space has more: this keeps the layout's arithmetic from
+    // overflowing.
+    constexpr std::uint64_t most = std::uint64_t{1} << 44;
+    if (sizes[0] > most || sizes[1] > most || (sizes[1] > 0 && (sizes[0] + 16) > most / (sizes[1] + 1024)))
+      bad(16, text("expected a size that fits memory, got ", sizes[0], " x ", sizes[1]));
+    const Layout<S> layout(static_cast<Index>(sizes[0]), static_cast<Index>(sizes[1]));
+    const std::vector<char> expected = header(layout);
+    for (std::size_t i = 0; i < expected.size(); ++i)
+      if (head[i] != expected[i])
+        bad(i, i < 8               ? "not a nibble matrix"
+               : i < 12            ? "not version 1"
+               : i < 16 || i >= 40 ? text("not a matrix of scheme ", S::name())
+                                   : text("expected ", layout.size, " bytes of matrix, got ", sizes[2]));
+    return layout;
+  }
+
+  Layout<S> layout_;
+  Bytes bytes_;
+};
+
+}  // namespace nibble

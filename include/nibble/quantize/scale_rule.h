@@ -1,0 +1,77 @@
+// Scale rules: which range the codes of a group span.
+#pragma once
+
+#include "nibble/quantize/quantizer.h"
+
+namespace nibble {
+
+/// A scale rule maps the weights of one group to the scale and zero point that a Quantizer<S> stores for
+/// them.
+template <class R, class S>
+concept ScaleRule = requires(const R& rule, std::span<const float> group, const Quantizer<S>& quantizer) {
+  { rule(group, quantizer) } -> std::same_as<GroupParams<S>>;
+};
+
+/// [-m, m] with m the largest magnitude of the group.
+struct AbsMax {
+  static Range range(std::span<const float> group) {
+    float reach = 0;
+    for (float w : group) reach = std::max(reach, std::abs(w));
+    return {-reach, reach};
+  }
+  template <class S>
+  GroupParams<S> operator()(std::span<const float> group, const Quantizer<S>& quantizer) const {
+    return quantizer.params(range(group));
+  }
+};
+
+/// [smallest, largest] weight of the group. Symmetric schemes reach the one of larger magnitude.
+struct MinMax {
+  static Range range(std::span<const float> group) {
+    if (group.empty()) return {0, 0};
+    const auto [low, high] = std::minmax_element(group.begin(), group.end());
+    return {*low, *high};
+  }
+  template <class S>
+  GroupParams<S> operator()(std::span<const float> group, const Quantizer<S>& quantizer) const {
+    return quantizer.params(range(group));
+  }
+};
+
+/// Of the ranges from `shrink` to `stretch` times the whole one, `steps` of them evenly spaced, and the whole one
+/// itself, that with the least sum of |error|^power of nearest rounding. Never worse than MinMax.
+/// (Stretching pays where a power-of-two scale clips, or where a float format is finer elsewhere.)
+struct MinimalError {
+  int steps = 60;
+  float shrink = 0.4f;
+  float stretch = 1.4f;
+  double power = 2;
+
+  template <class S>
+  GroupParams<S> operator()(std::span<const float> group, const Quantizer<S>& quantizer) const {
+    if (steps < 2 || !(shrink > 0 && shrink <= stretch) || !(power > 0))
+      invalid("MinimalError", "steps >= 2, 0 < shrink <= stretch, power > 0",
+              text(steps, ", ", shrink, ", ", stretch, ", ", power));
+    const Range whole = MinMax::range(group);
+    GroupParams<S> best = quantizer.params(whole);
+    GroupParams<S> last = best;
+    double least = quantizer.error(group, best, power);
+    for (int i = 0; i < steps && least > 0; ++i) {
+      const float part = stretch + (shrink - stretch) * static_cast<float>(i) / static_cast<float>(steps - 1);
+      const GroupParams<S> params = quantizer.params({whole.low * part, whole.high * part});
+      if (params.scale_code == last.scale_code && params.zero_code == last.zero_code) continue;
+      last = params;
+      const double error = quantizer.error(group, params, power);
+      if (error < least) {
+        least = error;
+        best = params;
+      }
+    }
+    return best;
+  }
+};
+
+/// What `quantize` uses where no rule is given: MinMax for affine schemes, AbsMax for symmetric ones.
+template <class S> using DefaultRule = std::conditional_t<S::affine, MinMax, AbsMax>;
+
+}  // namespace nibble

@@ -7,9 +7,6 @@
 
 namespace nibble {
 
-/// Columns that kernels take together.
-inline constexpr Index column_tile = 12;
-
 /// A K x M matrix of small signed integers, each column quantized along K: scheme S is Int<B, PerRow> (one
 /// scale per column) or Int<B, Group<G>> (one for each G inputs of a column). An element is code * scale, and
 /// codes keep to the symmetric range, so -128 never occurs.

@@ -8,17 +8,20 @@ namespace nibble {
 
 using Index = std::ptrdiff_t;
 
+/// Columns of activations that lie, and are multiplied, together.
+inline constexpr Index column_tile = 12;
+
 /// Widths of the planes that a code of `bits` bits is cut into, most significant first, 0 where there are
 /// fewer.
 struct PlaneWidths {
   std::array<int, 4> width{};
-  int count = 0;
+  std::size_t count = 0;
 };
 constexpr PlaneWidths plane_widths(int bits) {
   PlaneWidths planes;
   for (int w : {8, 4, 2, 1}) {
     while (bits >= w) {
-      planes.width[static_cast<std::size_t>(planes.count++)] = w;
+      planes.width[planes.count++] = w;
       bits -= w;
     }
   }
@@ -42,7 +45,7 @@ template <class S> struct Layout {
   static constexpr int height = S::panel_rows;
   static constexpr int lane_codes = 64 / height;
   static constexpr PlaneWidths planes = plane_widths(S::format::bits);
-  static constexpr int narrowest = planes.width[static_cast<std::size_t>(planes.count - 1)];
+  static constexpr int narrowest = planes.width[planes.count - 1];
   /// Codes of a row in one line of the narrowest plane.
   static constexpr Index block = lane_codes * (8 / narrowest);
   /// Codes per group, without and with the places that pad it; 0 where a group is a whole row.
@@ -68,8 +71,8 @@ template <class S> struct Layout {
     places = group_codes == 0 ? codes : codes / group_codes * group_places + codes % group_codes;
     places = round_up(places, block);
     scale_rows = per_tensor ? (rows > 0) : panels * height;
-    for (int p = 0; p < planes.count; ++p) {
-      plane_offset[static_cast<std::size_t>(p)] = size;
+    for (std::size_t p = 0; p < planes.count; ++p) {
+      plane_offset[p] = size;
       size += panels * panel_bytes(p);
     }
     scale_offset = section(scale_rows * groups * static_cast<Index>(sizeof(typename S::scale_code)));
@@ -79,7 +82,7 @@ template <class S> struct Layout {
   }
 
   /// Bytes of one panel of plane p.
-  Index panel_bytes(int p) const { return places * height * planes.width[static_cast<std::size_t>(p)] / 8; }
+  Index panel_bytes(std::size_t p) const { return places * height * planes.width[p] / 8; }
 
   /// The place of code `c` of a row.
   static constexpr Index place(Index c) {
@@ -94,8 +97,8 @@ template <class S> struct Layout {
     Index byte;
     int shift;
   };
-  Field field(int p, Index row, Index at) const {
-    const int width = planes.width[static_cast<std::size_t>(p)];
+  Field field(std::size_t p, Index row, Index at) const {
+    const int width = planes.width[p];
     const Index line_codes = lane_codes * (8 / width);
     const Index in_line = at % line_codes;
     return {row / height * panel_bytes(p) + at / line_codes * 64 + row % height * lane_codes +

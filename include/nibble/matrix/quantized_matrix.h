@@ -170,8 +170,8 @@ template <class S> class QuantizedMatrix {
 
   /// For kernels: the layout and the raw sections.
   const Layout<S>& layout() const { return layout_; }
-  const std::uint8_t* plane(int p) const {
-    return bytes_.data() + layout_.plane_offset[static_cast<std::size_t>(p)];
+  const std::uint8_t* plane(std::size_t p) const {
+    return bytes_.data() + layout_.plane_offset[p];
   }
   const std::uint8_t* scales() const { return bytes_.data() + layout_.scale_offset; }
   const std::uint8_t* zeros() const { return bytes_.data() + layout_.zero_offset; }
@@ -275,11 +275,11 @@ template <class S> class QuantizedMatrix {
 
   void put(std::uint8_t* bytes, Index row, Index at, std::uint32_t code) const {
     int below = S::format::bits;
-    for (int p = 0; p < layout_.planes.count; ++p) {
-      const int width = layout_.planes.width[static_cast<std::size_t>(p)];
+    for (std::size_t p = 0; p < layout_.planes.count; ++p) {
+      const int width = layout_.planes.width[p];
       below -= width;
       const auto field = layout_.field(p, row, at);
-      std::uint8_t& byte = bytes[layout_.plane_offset[static_cast<std::size_t>(p)] + field.byte];
+      std::uint8_t& byte = bytes[layout_.plane_offset[p] + field.byte];
       const std::uint32_t mask = ((1u << width) - 1) << field.shift;
       byte = static_cast<std::uint8_t>((byte & ~mask) | ((code >> below << field.shift) & mask));
     }
@@ -287,8 +287,8 @@ template <class S> class QuantizedMatrix {
 
   code_type get(Index row, Index at) const {
     std::uint32_t code = 0;
-    for (int p = 0; p < layout_.planes.count; ++p) {
-      const int width = layout_.planes.width[static_cast<std::size_t>(p)];
+    for (std::size_t p = 0; p < layout_.planes.count; ++p) {
+      const int width = layout_.planes.width[p];
       const auto field = layout_.field(p, row, at);
       code = code << width | ((std::uint32_t{plane(p)[field.byte]} >> field.shift) & ((1u << width) - 1));
     }

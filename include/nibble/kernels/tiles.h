@@ -1,0 +1,70 @@
+// What micro-kernels are given: one panel of 16 rows of W and one tile of up to 12 columns of X. Raw pointers only.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "nibble/matrix/layout.h"
+
+namespace nibble::kernels {
+
+/// Rows of a panel that lie side by side; lanes of every kernel.
+inline constexpr int lanes = 16;
+/// Columns of the widest tile.
+inline constexpr int max_columns = static_cast<int>(column_tile);
+
+/// Quanta (runs of 4 places) in one line of the narrowest plane of b-bit codes: what a decoder takes at a time.
+constexpr int block_quanta(int bits) {
+  const PlaneWidths planes = plane_widths(bits);
+  return 8 / planes.width[planes.count - 1];
+}
+
+/// One panel of codes; see Layout for the drawing. Plane p of quantum q starts in line q * width / 8.
+struct Panel {
+  std::array<const std::uint8_t*, 4> plane{};
+};
+
+/// Integer products of a panel with a tile of `columns` columns. K is cut into steps of `step` quanta (the last may be
+/// shorter), each inside one group of W and of X; step and quanta are multiples of block_quanta(bits).
+///
+///     integer[r][c] = start(r, c) + sum over the step of byte[r][k] * x[k][c]              exact, modulo 2^32
+///     sum[r][c]     = fma(float(integer), w_scales[step][r] (* x_scales[step][c]), sum)     steps in order
+///     y[c][r]       = sum[r][c] * factors[c]
+///
+/// with start = x_starts[step][c], times w_starts[step][r] in affine schemes. 255 * 127 * 4 * step < 2^31.
+struct IntegerTile {
+  Panel panel;
+  const std::uint8_t* lookup = nullptr;     ///< 16 bytes that codes of at most 4 bits stand for; null: the code itself
+  const std::int8_t* x = nullptr;           ///< [quantum][column][4], never -128
+  const float* w_scales = nullptr;          ///< [step][16]
+  const std::int32_t* w_starts = nullptr;   ///< [step][16], affine schemes only
+  const float* x_scales = nullptr;          ///< [step][column], grouped activations only
+  const std::int32_t* x_starts = nullptr;   ///< [step][column]
+  const float* factors = nullptr;           ///< [column]
+  std::ptrdiff_t quanta = 0;
+  std::ptrdiff_t step = 0;
+  float* y = nullptr;                       ///< [column][16]
+};
+
+/// Float products: acc[c][r] += sum over k of w[k][r] * x[k][c], k in order, each step one fma.
+struct FloatTile {
+  const float* w = nullptr;  ///< [k][16], aligned
+  const float* x = nullptr;  ///< [k][column]
+  std::ptrdiff_t depth = 0;
+  float* acc = nullptr;      ///< [column][16], aligned
+};
+
+/// Decoding of `quanta` quanta of a panel from `first` on, a multiple of block_quanta(bits), as is `group` (the quanta
+/// of one group; the last may be cut short): out[4 q + i][r] = (value(code) - zeros[group][r]) * scales[group][r].
+struct DecodeTile {
+  Panel panel;
+  const float* values = nullptr;  ///< 2^bits values; null: the code itself
+  const float* scales = nullptr;  ///< [group][16]
+  const float* zeros = nullptr;   ///< [group][16]; null: none
+  std::ptrdiff_t first = 0;
+  std::ptrdiff_t quanta = 0;
+  std::ptrdiff_t group = 0;
+  float* out = nullptr;           ///< [place][16], aligned
+};
+
+}  // namespace nibble::kernels

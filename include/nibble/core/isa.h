@@ -173,6 +173,11 @@ template <class F, int Id = isa::max_targets - 1> decltype(auto) dispatch(Isa id
   NIBBLE_PRAGMA(clang attribute push(__attribute__((target(features))), apply_to = function))
 #define NIBBLE_END_TARGET _Pragma("clang attribute pop")
 #else
-#define NIBBLE_BEGIN_TARGET(features) _Pragma("GCC push_options") NIBBLE_PRAGMA(GCC target(features))
-#define NIBBLE_END_TARGET _Pragma("GCC pop_options")
+// GCC 12 warns of its own intrinsics where they are inlined (GCC bug 105593).
+#define NIBBLE_BEGIN_TARGET(features)                               \
+  _Pragma("GCC push_options") NIBBLE_PRAGMA(GCC target(features))   \
+  _Pragma("GCC diagnostic push")                                    \
+  _Pragma("GCC diagnostic ignored \"-Wuninitialized\"")             \
+  _Pragma("GCC diagnostic ignored \"-Wmaybe-uninitialized\"")
+#define NIBBLE_END_TARGET _Pragma("GCC diagnostic pop") _Pragma("GCC pop_options")
 #endif

@@ -24,6 +24,17 @@ struct Panel {
   std::array<const std::uint8_t*, 4> plane{};
 };
 
+/// Calls Kernel::multiply<columns>(tile), 1 <= columns <= max_columns: tiles have their width as a constant, so that sums
+/// stay in registers.
+template <class Kernel, int C = max_columns, class Tile> void multiply_columns(const Tile& tile, int columns) {
+  if constexpr (C == 1) {
+    Kernel::template multiply<1>(tile);
+  } else {
+    if (columns == C) return Kernel::template multiply<C>(tile);
+    multiply_columns<Kernel, C - 1>(tile, columns);
+  }
+}
+
 /// Integer products of a panel with a tile of `columns` columns. K is cut into steps of `step` quanta (the last may be
 /// shorter), each inside one group of W and of X; step and quanta are multiples of block_quanta(bits).
 ///
@@ -31,15 +42,17 @@ struct Panel {
 ///     sum[r][c]     = fma(float(integer), w_scales[step][r] (* x_scales[step][c]), sum)     steps in order
 ///     y[c][r]       = sum[r][c] * factors[c]
 ///
-/// with start = x_starts[step][c], times w_starts[step][r] in affine schemes. 255 * 127 * 4 * step < 2^31.
+/// with start = x_starts[step][c], or x_sums[step][c] * w_starts[step][r] in affine schemes. The driver keeps
+/// 255 * 127 * 4 * step < 2^31.
 struct IntegerTile {
   Panel panel;
-  const std::uint8_t* lookup = nullptr;     ///< 16 bytes that codes of at most 4 bits stand for; null: the code itself
+  const std::uint8_t* lookup = nullptr;     ///< 16 bytes that codes of at most 4 bits stand for
   const std::int8_t* x = nullptr;           ///< [quantum][column][4], never -128
   const float* w_scales = nullptr;          ///< [step][16]
   const std::int32_t* w_starts = nullptr;   ///< [step][16], affine schemes only
   const float* x_scales = nullptr;          ///< [step][column], grouped activations only
-  const std::int32_t* x_starts = nullptr;   ///< [step][column]
+  const std::int32_t* x_sums = nullptr;     ///< [step][column], of x over the step
+  const std::int32_t* x_starts = nullptr;   ///< [step][column], symmetric schemes only
   const float* factors = nullptr;           ///< [column]
   std::ptrdiff_t quanta = 0;
   std::ptrdiff_t step = 0;
@@ -50,7 +63,7 @@ struct IntegerTile {
 struct FloatTile {
   const float* w = nullptr;  ///< [k][16], aligned
   const float* x = nullptr;  ///< [k][column]
-  std::ptrdiff_t depth = 0;
+  std::ptrdiff_t depth = 0;  ///< a multiple of 4
   float* acc = nullptr;      ///< [column][16], aligned
 };
 

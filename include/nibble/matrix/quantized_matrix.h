@@ -168,7 +168,12 @@ template <class S> class QuantizedMatrix {
         layout, Bytes(file.data() + header_size(), static_cast<std::size_t>(layout.size), keep_alive));
   }
 
-  /// For kernels: the layout and the raw sections.
+  /// For kernels: the dim weights of code column `c` of row `i`, the layout and the raw sections.
+  void decode(Index i, Index c, float* out) const {
+    decode_to<typename S::format>(code(i, c), table(i), out);
+    const GroupParams<S> p = group(i, layout_.group_of(c));
+    for (Index d = 0; d < S::dim; ++d) out[d] = (out[d] - p.zero) * p.scale;
+  }
   const Layout<S>& layout() const { return layout_; }
   const std::uint8_t* plane(std::size_t p) const {
     return bytes_.data() + layout_.plane_offset[p];
@@ -265,12 +270,6 @@ template <class S> class QuantizedMatrix {
       const float zeros[S::dim] = {};
       return encode_from<typename S::format>(zeros, nullptr);
     }
-  }
-
-  void decode(Index i, Index c, float* out) const {
-    decode_to<typename S::format>(code(i, c), table(i), out);
-    const GroupParams<S> p = group(i, layout_.group_of(c));
-    for (Index d = 0; d < S::dim; ++d) out[d] = (out[d] - p.zero) * p.scale;
   }
 
   void put(std::uint8_t* bytes, Index row, Index at, std::uint32_t code) const {

@@ -23,8 +23,8 @@ std::uint32_t panel_code(const Panel& panel, std::ptrdiff_t q, int r, int i) {
   return code;
 }
 
-/// See IntegerTile. `Lookup` says that codes go through tile.lookup.
-template <class Tag, int Bits, bool Lookup, bool Affine, bool Grouped>
+/// See IntegerTile. `Top` is the largest byte of tile.lookup (at most 128), 0 where codes are the bytes themselves.
+template <class Tag, int Bits, int Top, bool Affine, bool Grouped>
 struct IntegerDot {
   static void run(const IntegerTile& tile, int columns) {
     for (int c = 0; c < columns; ++c) {
@@ -32,13 +32,14 @@ struct IntegerDot {
         float sum = 0;
         for (std::ptrdiff_t first = 0, s = 0; first < tile.quanta; first += tile.step, ++s) {
           // Unsigned: wraps as the SIMD paths do.
-          std::uint32_t total = static_cast<std::uint32_t>(tile.x_starts[s * columns + c]);
-          if (Affine) total *= static_cast<std::uint32_t>(tile.w_starts[s * lanes + r]);
+          std::uint32_t total = Affine ? static_cast<std::uint32_t>(tile.x_sums[s * columns + c]) *
+                                             static_cast<std::uint32_t>(tile.w_starts[s * lanes + r])
+                                       : static_cast<std::uint32_t>(tile.x_starts[s * columns + c]);
           const std::ptrdiff_t end = first + tile.step < tile.quanta ? first + tile.step : tile.quanta;
           for (std::ptrdiff_t q = first; q < end; ++q) {
             for (int i = 0; i < 4; ++i) {
               const std::uint32_t code = panel_code<Bits>(tile.panel, q, r, i);
-              const int byte = static_cast<int>(Lookup ? tile.lookup[code] : code);
+              const int byte = static_cast<int>(Top > 0 ? tile.lookup[code] : code);
               total += static_cast<std::uint32_t>(byte * tile.x[4 * (q * columns + c) + i]);
             }
           }

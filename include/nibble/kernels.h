@@ -1,0 +1,4 @@
+// Products of low-bit matrices.
+#pragma once
+
+#include "nibble/kernels/gemm.h"

@@ -1,0 +1,157 @@
+// Y = W * X for any scheme and X of floats: panels are decoded to floats piece by piece and multiplied tile by tile.
+#pragma once
+
+#include "nibble/core/parallel.h"
+#include "nibble/formats/integer_view.h"
+#include "nibble/kernels/targets.h"
+#include "nibble/matrix/quantized_matrix.h"
+
+namespace nibble::kernels {
+
+/// The float product W * X: exact in the weights, K fused multiply-adds per element.
+template <class Tag, class S> class FloatProduct {
+ public:
+  /// Packs X. Throws std::invalid_argument where it has a NaN or an infinity.
+  template <class Derived>
+  FloatProduct(const QuantizedMatrix<S>& w, const Eigen::MatrixBase<Derived>& x, const Parallel& parallel)
+      : w_(w),
+        cols_(x.cols()),
+        depth_(fast ? w.layout().places : round_up(w.cols(), 4)),
+        x_(static_cast<std::size_t>(depth_ * cols_)) {
+    parallel_for(cols_, parallel, [&](Index begin, Index end) {
+      Eigen::VectorXf column(w.cols());
+      for (Index m = begin; m < end; ++m) {
+        column = x.col(m).template cast<float>();
+        if (!column.allFinite()) invalid("gemm", "finite activations", text("a NaN or an infinity in column ", m));
+        float* out = x_.data() + m / column_tile * column_tile * depth_ + m % column_tile;
+        const Index width = tile_width(m / column_tile);
+        for (Index k = 0; k < w.cols(); ++k) out[(fast ? Layout<S>::place(k) : k) * width] = column[k];
+      }
+    });
+  }
+
+  /// Writes rows 16 begin .. 16 end of Y, whose columns are `stride` floats apart.
+  void panels(Index begin, Index end, float* y, Index stride) const {
+    constexpr Index tiles_at_once = 16;
+    AlignedArray<float> piece(static_cast<std::size_t>(piece_places * lanes));
+    AlignedArray<float> sums(static_cast<std::size_t>(tiles_at_once * column_tile * lanes));
+    PanelScratch scratch(w_.layout());
+    const Index tiles = (cols_ + column_tile - 1) / column_tile;
+    for (Index p = begin; p < end; ++p) {
+      if constexpr (fast) load_panel(p, scratch);
+      for (Index t0 = 0; t0 < tiles; t0 += tiles_at_once) {
+        const Index t1 = std::min(tiles, t0 + tiles_at_once);
+        std::fill_n(sums.data(), sums.size(), 0.0f);
+        for (Index k = 0; k < depth_; k += piece_places) {
+          const Index depth = std::min(piece_places, depth_ - k);
+          decode(p, k, depth, scratch, piece.data());
+          for (Index t = t0; t < t1; ++t) {
+            FloatTile tile;
+            tile.w = piece.data();
+            tile.x = x_.data() + t * column_tile * depth_ + k * tile_width(t);
+            tile.depth = depth;
+            tile.acc = sums.data() + (t - t0) * column_tile * lanes;
+            FloatDot<Tag>::run(tile, static_cast<int>(tile_width(t)));
+          }
+        }
+        const Index height = std::min<Index>(lanes, w_.rows() - p * lanes);
+        for (Index m = t0 * column_tile; m < std::min(cols_, t1 * column_tile); ++m)
+          std::memcpy(y + m * stride + p * lanes, sums.data() + (m - t0 * column_tile) * lanes,
+                      static_cast<std::size_t>(height) * sizeof(float));
+      }
+    }
+  }
+
+ private:
+  using F = typename S::format;
+  static constexpr Index piece_places = 256;
+  static constexpr Index group_places = Layout<S>::group_places;
+  static constexpr int block = 4 * (F::bits <= 8 ? block_quanta(F::bits) : 1);
+  /// Whether DecodePanel can decode; else codes are decoded one by one.
+  static constexpr bool fast = Layout<S>::height == 16 && F::bits <= 8 && group_places % block == 0;
+
+  /// Wide integers are converted and lose their offset as a zero point; all others are looked up.
+  static constexpr bool converted = [] {
+    if constexpr (has_integer_view<F> && F::bits > 5)
+      return integer_view<F>.identity && integer_view<F>.unit == 1;
+    else
+      return false;
+  }();
+  static constexpr auto values = [] {
+    std::array<float, fast ? std::size_t{1} << F::bits : 1> v{};
+    if constexpr (fast)
+      for (std::size_t c = 0; c < v.size(); ++c) v[c] = F::decode(static_cast<typename F::code_type>(c));
+    return v;
+  }();
+  static constexpr float offset = [] {
+    if constexpr (converted)
+      return static_cast<float>(integer_view<F>.offset);
+    else
+      return 0.0f;
+  }();
+  static constexpr bool has_zeros = S::affine || offset != 0;
+
+  struct PanelScratch {
+    explicit PanelScratch(const Layout<S>& layout)
+        : scales(static_cast<std::size_t>(fast ? layout.groups * lanes : 0)),
+          zeros(static_cast<std::size_t>(fast && has_zeros ? layout.groups * lanes : 0)) {}
+    AlignedArray<float> scales, zeros;
+    Panel codes;
+  };
+
+  Index tile_width(Index t) const { return std::min(column_tile, cols_ - t * column_tile); }
+
+  void load_panel(Index p, PanelScratch& scratch) const {
+    const Layout<S>& layout = w_.layout();
+    for (std::size_t i = 0; i < layout.planes.count; ++i)
+      scratch.codes.plane[i] = w_.plane(i) + p * layout.panel_bytes(i);
+    const Index count = layout.groups * lanes;
+    const Index first = layout.per_tensor ? 0 : p * count;
+    const auto* codes = reinterpret_cast<const typename S::scale_code*>(w_.scales()) + first;
+    if constexpr (Layout<S>::per_tensor)
+      std::fill_n(scratch.scales.data(), count, count > 0 ? S::scale::format::decode(*codes) : 0);
+    else
+      DecodeScales<Tag, typename S::scale::format>::run(codes, count, scratch.scales.data());
+    if constexpr (S::scale::has_tensor_scale)
+      for (Index i = 0; i < count; ++i) scratch.scales.data()[i] *= w_.tensor_scale();
+    if constexpr (has_zeros)
+      for (Index i = 0; i < count; ++i)
+        scratch.zeros.data()[i] =
+            offset + (S::affine ? static_cast<float>(w_.zeros()[layout.per_tensor ? 0 : first + i]) : 0.0f);
+  }
+
+  /// The weights of panel p at places k .. k + depth - 1, to out[place][16].
+  void decode(Index p, Index k, Index depth, const PanelScratch& scratch, float* out) const {
+    if constexpr (fast) {
+      DecodeTile tile;
+      tile.panel = scratch.codes;
+      tile.values = values.data();
+      tile.scales = scratch.scales.data();
+      tile.zeros = has_zeros ? scratch.zeros.data() : nullptr;
+      tile.first = k / 4;
+      tile.quanta = depth / 4;
+      tile.group = group_places == 0 ? w_.layout().places / 4 : group_places / 4;
+      tile.out = out;
+      DecodePanel<Tag, F::bits, !converted>::run(tile);
+    } else {
+      std::fill_n(out, depth * lanes, 0.0f);
+      for (Index r = 0; r < std::min<Index>(lanes, w_.rows() - p * lanes); ++r) {
+        for (Index c = k / S::dim; c * S::dim < std::min(k + depth, w_.cols()); ++c) {
+          float run[S::dim];
+          w_.decode(p * lanes + r, c, run);
+          for (Index d = 0; d < S::dim; ++d) {
+            const Index at = c * S::dim + d - k;
+            if (at >= 0 && at < depth) out[at * lanes + r] = run[d];
+          }
+        }
+      }
+    }
+  }
+
+  const QuantizedMatrix<S>& w_;
+  Index cols_;
+  Index depth_;            // places per column of x_
+  AlignedArray<float> x_;  // [tile][place][column]
+};
+
+}  // namespace nibble::kernels

@@ -1,0 +1,173 @@
+// AVX2 kernels of integer products: a panel is two registers of 8 rows x 4 inputs, a column of X a broadcast of 4
+// inputs; vpmaddubsw multiplies them to sums of two in 16 bits, vpmaddwd widens those to 32.
+#pragma once
+#if defined __x86_64__ || defined _M_X64
+
+#include <immintrin.h>
+
+#include "nibble/kernels/avx2/bytes.h"
+
+NIBBLE_BEGIN_TARGET(NIBBLE_AVX2)
+
+namespace nibble::kernels {
+
+/// One panel times up to 4 columns at a time. Sums of 16 bits hold as many products as the largest byte allows. Whole
+/// bytes are made signed, |w| <= 128, and their sign is moved to the activation, so that 2 * 128 * 127 fits.
+template <unsigned B, int Bits, int Top, bool Affine, bool Grouped>
+struct IntegerDot<isa::Avx2Tag<B>, Bits, Top, Affine, Grouped> {
+  static void run(const IntegerTile& tile, int columns) {
+    for (int c = 0; c < columns; c += 4)
+      multiply_columns<IntegerDot, 4>(Part{tile, columns, c}, columns - c < 4 ? columns - c : 4);
+  }
+
+  struct Part {
+    const IntegerTile& tile;
+    int columns;
+    int first;
+  };
+
+  template <int C> static void multiply(const Part& part) {
+    const IntegerTile& tile = part.tile;
+    const __m256i lookup =
+        Top > 0 ? _mm256_broadcastsi128_si256(_mm_loadu_si128(reinterpret_cast<const __m128i*>(tile.lookup)))
+                : _mm256_setzero_si256();
+    float* y = tile.y + part.first * lanes;
+#pragma GCC unroll 8
+    for (int i = 0; i < 2 * C; ++i) _mm256_storeu_ps(y + 8 * i, _mm256_setzero_ps());
+    for (std::ptrdiff_t first = 0, s = 0; first < tile.quanta; first += tile.step, ++s) {
+      const std::ptrdiff_t at = s * part.columns + part.first;
+      __m256i total[C][2];
+#pragma GCC unroll 4
+      for (int c = 0; c < C; ++c) {
+#pragma GCC unroll 2
+        for (int h = 0; h < 2; ++h) {
+          const __m256i sums = _mm256_set1_epi32(tile.x_sums[at + c]);
+          total[c][h] =
+              Affine ? _mm256_mullo_epi32(sums, _mm256_loadu_si256(reinterpret_cast<const __m256i*>(
+                                                    tile.w_starts + s * lanes + 8 * h)))
+                     : _mm256_set1_epi32(tile.x_starts[at + c]);
+          if (whole_bytes) total[c][h] = _mm256_add_epi32(total[c][h], _mm256_slli_epi32(sums, 7));
+        }
+      }
+      const std::ptrdiff_t end = first + tile.step < tile.quanta ? first + tile.step : tile.quanta;
+      std::ptrdiff_t q = first;
+      for (; q + span <= end; q += span) accumulate<C, span>(total, part, lookup, q);
+      if constexpr (span > block)
+        for (; q < end; q += block) accumulate<C, block>(total, part, lookup, q);
+#pragma GCC unroll 4
+      for (int c = 0; c < C; ++c) {
+#pragma GCC unroll 2
+        for (int h = 0; h < 2; ++h) {
+          __m256 scale = _mm256_loadu_ps(tile.w_scales + s * lanes + 8 * h);
+          if (Grouped) scale = _mm256_mul_ps(scale, _mm256_set1_ps(tile.x_scales[at + c]));
+          float* sum = y + c * lanes + 8 * h;
+          _mm256_storeu_ps(sum, _mm256_fmadd_ps(_mm256_cvtepi32_ps(total[c][h]), scale, _mm256_loadu_ps(sum)));
+        }
+      }
+    }
+#pragma GCC unroll 8
+    for (int i = 0; i < 2 * C; ++i)
+      _mm256_storeu_ps(
+          y + 8 * i, _mm256_mul_ps(_mm256_loadu_ps(y + 8 * i), _mm256_set1_ps(tile.factors[part.first + i / 2])));
+  }
+
+ private:
+  using Bytes = avx2::PanelBytes<B, Bits>;
+  static constexpr int block = block_quanta(Bits);
+  static constexpr int largest = Top > 0 ? Top : (1 << Bits) - 1;
+  static constexpr bool whole_bytes = largest > 129;
+  /// Quanta whose products a sum of 16 bits can hold, as a power of two.
+  static constexpr int run_length = [] {
+    int n = 1;
+    while (2 * n * 2 * 127 * largest <= 32767) n *= 2;
+    return n < 8 ? n : 8;
+  }();
+  static constexpr int span = block > run_length ? block : run_length;
+
+  template <int C, int Count>
+  static void accumulate(__m256i (&total)[C][2], const Part& part, __m256i lookup, std::ptrdiff_t q) {
+    constexpr int length = run_length < Count ? run_length : Count;
+    const __m256i ones = _mm256_set1_epi16(1);
+    const std::int8_t* x = part.tile.x + 4 * (q * part.columns + part.first);
+    Bytes::prefetch(part.tile.panel, q, Count);
+    __m256i sum[C][2];
+#pragma GCC unroll 8
+    for (int j = 0; j < Count; ++j) {
+      __m256i w[2], magnitude[2];
+#pragma GCC unroll 2
+      for (int h = 0; h < 2; ++h) {
+        w[h] = Bytes::load(part.tile.panel, q, j, h);
+        if (Top > 0) w[h] = _mm256_shuffle_epi8(lookup, w[h]);
+        if (whole_bytes) w[h] = _mm256_xor_si256(w[h], _mm256_set1_epi8(-128));
+        magnitude[h] = whole_bytes ? _mm256_abs_epi8(w[h]) : w[h];
+      }
+#pragma GCC unroll 4
+      for (int c = 0; c < C; ++c) {
+        std::int32_t four;
+        __builtin_memcpy(&four, x + 4 * (j * part.columns + c), sizeof four);
+        const __m256i inputs = _mm256_set1_epi32(four);
+#pragma GCC unroll 2
+        for (int h = 0; h < 2; ++h) {
+          const __m256i pairs =
+              _mm256_maddubs_epi16(magnitude[h], whole_bytes ? _mm256_sign_epi8(inputs, w[h]) : inputs);
+          sum[c][h] = j % length == 0 ? pairs : _mm256_add_epi16(sum[c][h], pairs);
+          if (j % length == length - 1)
+            total[c][h] = _mm256_add_epi32(total[c][h], _mm256_madd_epi16(sum[c][h], ones));
+        }
+      }
+    }
+  }
+};
+
+template <unsigned B> struct ActivationSums<isa::Avx2Tag<B>> {
+  static void run(const std::int8_t* x, int columns, std::ptrdiff_t quanta, std::ptrdiff_t step, std::int32_t* sums) {
+    const __m256i lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+    for (std::ptrdiff_t first = 0; first < quanta; first += step, sums += columns) {
+      const std::ptrdiff_t end = first + step < quanta ? first + step : quanta;
+      for (int c = 0; c < columns; c += 8) {
+        const __m256i mask = _mm256_cmpgt_epi32(_mm256_set1_epi32(columns - c), lane);
+        __m256i sum = _mm256_setzero_si256();
+        for (std::ptrdiff_t q = first; q < end; ++q) {
+          const __m256i four = _mm256_maskload_epi32(reinterpret_cast<const int*>(x + 4 * (q * columns + c)), mask);
+          const __m256i pairs = _mm256_maddubs_epi16(_mm256_set1_epi8(1), four);
+          sum = _mm256_add_epi32(sum, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
+        }
+        _mm256_maskstore_epi32(sums + c, mask, sum);
+      }
+    }
+  }
+};
+
+template <unsigned B, int Bits> struct UnpackBytes<isa::Avx2Tag<B>, Bits> {
+  static void run(const Panel& panel, const std::uint8_t* lookup, std::ptrdiff_t quanta, std::uint8_t* out) {
+    constexpr int block = block_quanta(Bits);
+    constexpr int parts = Bits > 4 ? 1 << (Bits > 4 ? Bits - 4 : 0) : 1;
+    std::uint8_t table[16 * parts] = {};
+    for (int i = 0; i < 1 << Bits; ++i) table[i] = lookup[i];
+    for (std::ptrdiff_t q = 0; q < quanta; q += block) {
+      avx2::PanelBytes<B, Bits>::prefetch(panel, q, block);
+#pragma GCC unroll 8
+      for (int j = 0; j < block; ++j) {
+#pragma GCC unroll 2
+        for (int h = 0; h < 2; ++h) {
+          const __m256i codes = avx2::PanelBytes<B, Bits>::load(panel, q, j, h);
+          __m256i bytes = _mm256_setzero_si256();
+          for (int t = 0; t < parts; ++t) {
+            // Codes of other parts get their top bit set, for which the shuffle gives 0.
+            const __m256i index = _mm256_adds_epu8(_mm256_sub_epi8(codes, _mm256_set1_epi8(static_cast<char>(16 * t))),
+                                                   _mm256_set1_epi8(0x70));
+            const __m128i part = _mm_loadu_si128(reinterpret_cast<const __m128i*>(table + 16 * t));
+            bytes = _mm256_or_si256(bytes, _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(part), index));
+          }
+          _mm256_storeu_si256(reinterpret_cast<__m256i*>(out + (q + j) * 64 + 32 * h), bytes);
+        }
+      }
+    }
+  }
+};
+
+}  // namespace nibble::kernels
+
+NIBBLE_END_TARGET
+
+#endif

@@ -1,0 +1,4 @@
+// Errors of low-bit matrices.
+#pragma once
+
+#include "nibble/metrics/compare.h"

@@ -174,10 +174,9 @@ template <class F, int Id = isa::max_targets - 1> decltype(auto) dispatch(Isa id
 #define NIBBLE_END_TARGET _Pragma("clang attribute pop")
 #else
 // GCC 12 warns of its own intrinsics where they are inlined (GCC bug 105593).
-#define NIBBLE_BEGIN_TARGET(features)                               \
-  _Pragma("GCC push_options") NIBBLE_PRAGMA(GCC target(features))   \
-  _Pragma("GCC diagnostic push")                                    \
-  _Pragma("GCC diagnostic ignored \"-Wuninitialized\"")             \
-  _Pragma("GCC diagnostic ignored \"-Wmaybe-uninitialized\"")
+#define NIBBLE_BEGIN_TARGET(features)                                                            \
+  _Pragma("GCC push_options") NIBBLE_PRAGMA(GCC target(features)) _Pragma("GCC diagnostic push") \
+      _Pragma("GCC diagnostic ignored \"-Wuninitialized\"")                                      \
+          _Pragma("GCC diagnostic ignored \"-Wmaybe-uninitialized\"")
 #define NIBBLE_END_TARGET _Pragma("GCC diagnostic pop") _Pragma("GCC pop_options")
 #endif

@@ -1,4 +1,5 @@
-// Y = W * X for W with small integer values and quantized X: cuts both into panels, tiles and steps for IntegerDot.
+// Y = W * X for W with small integer values and quantized X: cuts both into panels, tiles and steps for
+// IntegerDot.
 #pragma once
 
 #include <numeric>
@@ -11,29 +12,32 @@
 
 namespace nibble::kernels {
 
-/// How the places of a row are cut into steps, each inside one group of W (scheme S) and one of X (scheme A). Sizes are
-/// in places.
+/// How the places of a row are cut into steps, each inside one group of W (scheme S) and one of X (scheme A).
+/// Sizes are in places.
 template <class S, class A> struct Steps {
   static constexpr Index w_group = Layout<S>::group_places;
   /// Where groups of W are padded to whole quanta, X is laid out with the same gaps.
   static constexpr bool gaps = Layout<S>::group_codes != Layout<S>::group_places;
   static constexpr Index x_group = !gaps ? A::group_inputs : A::group_inputs / S::group_inputs * w_group;
-  static_assert(!gaps || A::group_inputs % S::group_inputs == 0,
-                "groups of weights of no multiple of 4 inputs need activations per column or in groups of a multiple");
+  static_assert(
+      !gaps || A::group_inputs % S::group_inputs == 0,
+      "groups of weights of no multiple of 4 inputs need activations per column or in groups of a multiple");
   static_assert(std::gcd(w_group, x_group) % 4 == 0,
                 "the groups of weights and of activations need a common divisor that is a multiple of 4");
 
   /// The largest step whose sums of products of bytes fit 32 bits: 255 * 127 * 65536 < 2^31.
   static constexpr Index longest = 65536;
   static constexpr Index common = std::gcd(w_group, x_group);
-  static constexpr Index size = common == 0 ? longest : common <= longest ? common : std::gcd(common, longest);
+  static constexpr Index size = common == 0         ? longest
+                                : common <= longest ? common
+                                                    : std::gcd(common, longest);
 
   /// The group of `group` places that step s lies in.
   static Index group_of(Index s, Index group) { return group == 0 ? 0 : s * size / group; }
 };
 
-/// The integer product W * X, 0 < K. Sums are exact; one fused multiply-add per step and the factor at the end
-/// round, in the same order on every instruction set, so that all give the same bits.
+/// The integer product W * X, 0 < K. Sums are exact; one fused multiply-add per step and the factor at the
+/// end round, in the same order on every instruction set, so that all give the same bits.
 template <class Tag, class S, class A> class IntegerProduct {
  public:
   using Cut = Steps<S, A>;
@@ -44,7 +48,8 @@ template <class Tag, class S, class A> class IntegerProduct {
         quanta_(in_place ? w.layout().places / 4 : (Layout<S>::place(w.cols() - 1) + 4) / 4),
         steps_((4 * quanta_ + Cut::size - 1) / Cut::size),
         sums_(per_column(steps_)),
-        starts_(per_column(S::affine ? 0 : steps_)),
+        starts_(per_column(steps_)),
+        zeros_(per_column(S::affine ? steps_ : 0)),
         x_scales_(per_column(grouped ? steps_ : 0)),
         factors_(per_column(1)),
         gapped_(per_column(Cut::gaps ? w.layout().places : 0)) {
@@ -63,7 +68,8 @@ template <class Tag, class S, class A> class IntegerProduct {
         const Index width = x_.shape().width(t);
         tile.x = tile_codes(t);
         tile.x_sums = sums_.data() + first * steps_;
-        tile.x_starts = starts_.data() + first * (S::affine ? 0 : steps_);
+        tile.x_starts = starts_.data() + first * steps_;
+        tile.x_zeros = zeros_.data() + first * (S::affine ? steps_ : 0);
         tile.x_scales = x_scales_.data() + first * (grouped ? steps_ : 0);
         tile.factors = factors_.data() + first;
         tile.y = out;
@@ -88,20 +94,23 @@ template <class Tag, class S, class A> class IntegerProduct {
   /// Whether IntegerDot can decode as it goes; else the panel is unpacked to bytes first.
   static constexpr bool in_place =
       Cut::size / 4 % block_quanta(F::bits) == 0 && (view.identity || (F::bits <= 4 && top <= 128));
-  using Dot = IntegerDot<Tag, in_place ? F::bits : 8, in_place ? top : 0, S::affine, grouped>;
-  static_assert(!S::affine || 1 / view.unit == static_cast<int>(1 / view.unit), "zero points are multiples of the unit");
-  static constexpr bool own_scales = std::same_as<typename S::scale::format, formats::Float32> &&
-                                     Cut::size == Cut::w_group && !Layout<S>::per_tensor;
+  /// Whether scales and zero points lie as IntegerDot reads them; else they are copied, once per step.
+  static constexpr bool own_steps = Cut::size == Cut::w_group && !Layout<S>::per_tensor;
+  static constexpr bool own_scales = own_steps && ScaleLanes<Tag, typename S::scale::format>::exists;
+  using Dot = IntegerDot<Tag, in_place ? F::bits : 8, in_place ? top : 0,
+                         std::conditional_t<own_scales, typename S::scale::format, formats::Float32>,
+                         S::affine, grouped>;
+  static_assert(!S::affine || 1 / view.unit == static_cast<int>(1 / view.unit),
+                "zero points are multiples of the unit");
 
   struct PanelScratch {
     explicit PanelScratch(const IntegerProduct& p)
         : group_scales(per_lane(own_scales ? 0 : p.w_.layout().groups)),
           scales(per_lane(own_scales ? 0 : p.steps_)),
-          starts(per_lane(S::affine ? p.steps_ : 0)),
+          zeros(per_lane(S::affine && !own_steps ? p.steps_ : 0)),
           bytes(in_place ? 0 : static_cast<std::size_t>(p.w_.layout().places * lanes)) {}
     AlignedArray<float> group_scales, scales;
-    AlignedArray<std::int32_t> starts;
-    AlignedArray<std::uint8_t> bytes;
+    AlignedArray<std::uint8_t> zeros, bytes;
   };
 
   static std::size_t per_lane(Index count) { return static_cast<std::size_t>(count * lanes); }
@@ -117,13 +126,16 @@ template <class Tag, class S, class A> class IntegerProduct {
       const std::int8_t* in = x_.codes(t);
       for (Index k = 0; k < x_.rows(); ++k) {
         const Index at = Layout<S>::place(k);
-        for (Index c = 0; c < width; ++c) out[4 * (width * (at / 4) + c) + at % 4] = in[4 * (width * (k / 4) + c) + k % 4];
+        for (Index c = 0; c < width; ++c)
+          out[4 * (width * (at / 4) + c) + at % 4] = in[4 * (width * (k / 4) + c) + k % 4];
       }
     }
     std::int32_t* sums = sums_.data() + first * steps_;
     ActivationSums<Tag>::run(tile_codes(t), static_cast<int>(width), quanta_, Cut::size / 4, sums);
-    if constexpr (!S::affine)
-      for (Index i = 0; i < steps_ * width; ++i) starts_.data()[first * steps_ + i] = -view.offset * sums[i];
+    for (Index i = 0; i < steps_ * width; ++i) {
+      starts_.data()[first * steps_ + i] = -view.offset * sums[i];
+      if constexpr (S::affine) zeros_.data()[first * steps_ + i] = -static_cast<int>(1 / view.unit) * sums[i];
+    }
     if constexpr (grouped) {
       for (Index s = 0; s < steps_; ++s)
         std::memcpy(x_scales_.data() + first * steps_ + s * width,
@@ -141,7 +153,8 @@ template <class Tag, class S, class A> class IntegerProduct {
   /// Everything of IntegerTile that belongs to panel p.
   void load_panel(Index p, PanelScratch& scratch, IntegerTile& tile) const {
     const Layout<S>& layout = w_.layout();
-    for (std::size_t i = 0; i < layout.planes.count; ++i) tile.panel.plane[i] = w_.plane(i) + p * layout.panel_bytes(i);
+    for (std::size_t i = 0; i < layout.planes.count; ++i)
+      tile.panel.plane[i] = w_.plane(i) + p * layout.panel_bytes(i);
     tile.lookup = view.bytes.data();
     tile.quanta = quanta_;
     tile.step = Cut::size / 4;
@@ -152,31 +165,29 @@ template <class Tag, class S, class A> class IntegerProduct {
     const Index scales_at = layout.per_tensor ? 0 : p * layout.groups * lanes;
     const auto* codes = reinterpret_cast<const typename S::scale_code*>(w_.scales()) + scales_at;
     if constexpr (own_scales) {
-      tile.w_scales = reinterpret_cast<const float*>(codes);
-    } else if constexpr (Layout<S>::per_tensor) {
-      std::fill_n(scratch.scales.data(), steps_ * lanes, S::scale::format::decode(*codes));
-      tile.w_scales = scratch.scales.data();
+      tile.w_scales = codes;
     } else {
-      DecodeScales<Tag, typename S::scale::format>::run(codes, layout.groups * lanes, scratch.group_scales.data());
-      tile.w_scales = scratch.group_scales.data();
-      if (Cut::size != Cut::w_group) {
-        for (Index s = 0; s < steps_; ++s)
-          std::memcpy(scratch.scales.data() + s * lanes,
-                      scratch.group_scales.data() + Cut::group_of(s, Cut::w_group) * lanes,
-                      lanes * sizeof(float));
-        tile.w_scales = scratch.scales.data();
-      }
+      tile.w_scales = scratch.scales.data();
+      if constexpr (Layout<S>::per_tensor)
+        std::fill_n(scratch.group_scales.data(), lanes, S::scale::format::decode(*codes));
+      else
+        DecodeScales<Tag, typename S::scale::format>::run(codes, layout.groups * lanes,
+                                                          scratch.group_scales.data());
+      for (Index s = 0; s < steps_; ++s)
+        std::memcpy(scratch.scales.data() + s * lanes,
+                    scratch.group_scales.data() + Cut::group_of(s, Cut::w_group) * lanes,
+                    lanes * sizeof(float));
     }
     if constexpr (S::affine) {
       const std::uint8_t* zeros = w_.zeros() + scales_at;
-      for (Index s = 0; s < steps_; ++s) {
-        const Index g = Cut::group_of(s, Cut::w_group);
-        for (Index r = 0; r < lanes; ++r) {
-          const int zero = zeros[layout.per_tensor ? g : g * lanes + r];
-          scratch.starts.data()[s * lanes + r] = -(view.offset + zero * static_cast<int>(1 / view.unit));
+      tile.w_zeros = own_steps ? zeros : scratch.zeros.data();
+      if constexpr (!own_steps) {
+        for (Index s = 0; s < steps_; ++s) {
+          std::uint8_t* out = scratch.zeros.data() + s * lanes;
+          const std::uint8_t* in = zeros + Cut::group_of(s, Cut::w_group) * lanes;
+          for (Index r = 0; r < lanes; ++r) out[r] = Layout<S>::per_tensor ? *zeros : in[r];
         }
       }
-      tile.w_starts = scratch.starts.data();
     }
   }
 
@@ -184,10 +195,10 @@ template <class Tag, class S, class A> class IntegerProduct {
   const QuantizedActivations<A>& x_;
   Index quanta_;
   Index steps_;
-  AlignedArray<std::int32_t> sums_, starts_;  // [tile][step][column]
-  AlignedArray<float> x_scales_;              // [tile][step][column]
-  AlignedArray<float> factors_;               // [column]
-  AlignedArray<std::int8_t> gapped_;          // [tile][quantum][column][4]
+  AlignedArray<std::int32_t> sums_, starts_, zeros_;  // [tile][step][column]
+  AlignedArray<float> x_scales_;                      // [tile][step][column]
+  AlignedArray<float> factors_;                       // [column]
+  AlignedArray<std::int8_t> gapped_;                  // [tile][quantum][column][4]
 };
 
 }  // namespace nibble::kernels

@@ -175,9 +175,7 @@ template <class S> class QuantizedMatrix {
     for (Index d = 0; d < S::dim; ++d) out[d] = (out[d] - p.zero) * p.scale;
   }
   const Layout<S>& layout() const { return layout_; }
-  const std::uint8_t* plane(std::size_t p) const {
-    return bytes_.data() + layout_.plane_offset[p];
-  }
+  const std::uint8_t* plane(std::size_t p) const { return bytes_.data() + layout_.plane_offset[p]; }
   const std::uint8_t* scales() const { return bytes_.data() + layout_.scale_offset; }
   const std::uint8_t* zeros() const { return bytes_.data() + layout_.zero_offset; }
   float tensor_scale() const {

@@ -38,8 +38,8 @@ struct MinMax {
   }
 };
 
-/// Of the ranges from `shrink` to `stretch` times the whole one, `steps` of them evenly spaced, and the whole one
-/// itself, that with the least sum of |error|^power of nearest rounding. Never worse than MinMax.
+/// Of the ranges from `shrink` to `stretch` times the whole one, `steps` of them evenly spaced, and the whole
+/// one itself, that with the least sum of |error|^power of nearest rounding. Never worse than MinMax.
 /// (Stretching pays where a power-of-two scale clips, or where a float format is finer elsewhere.)
 struct MinimalError {
   int steps = 60;

@@ -1,4 +1,5 @@
-// AVX2: from the planes of a panel to registers of bytes, one code each. Half h of a panel is its rows 8 h .. 8 h + 7.
+// AVX2: from the planes of a panel to registers of bytes, one code each. Half h of a panel is its rows 8 h ..
+// 8 h + 7.
 #pragma once
 #if defined __x86_64__ || defined _M_X64
 
@@ -27,8 +28,8 @@ template <unsigned B, int Bits> struct PanelBytes {
       const int width = planes.width[p];
       const int per_line = 8 / width;
       below -= width;
-      const __m256i line = _mm256_load_si256(
-          reinterpret_cast<const __m256i*>(panel.plane[p] + (q * width / 8 + j / per_line) * 64 + 32 * h));
+      const __m256i line = _mm256_load_si256(reinterpret_cast<const __m256i*>(
+          panel.plane[p] + quantum_line(q, width) + j / per_line * 64 + 32 * h));
       if (width == 8) return line;
       const int shift = j % per_line * width;
       const Words words = reinterpret_cast<Words>(line);
@@ -41,14 +42,15 @@ template <unsigned B, int Bits> struct PanelBytes {
   }
 
   /// See avx512::PanelBytes::prefetch.
-  static void prefetch(const Panel& panel, std::ptrdiff_t q, int quanta) {
+  [[gnu::always_inline]] static void prefetch(const Panel& panel, std::ptrdiff_t q, int quanta) {
     constexpr std::ptrdiff_t ahead = 4096;
 #pragma GCC unroll 4
     for (std::size_t p = 0; p < planes.count; ++p) {
       const int width = planes.width[p];
 #pragma GCC unroll 8
       for (int l = 0; l < quanta * width / 8; ++l)
-        _mm_prefetch(reinterpret_cast<const char*>(panel.plane[p] + (q * width / 8 + l) * 64 + ahead), _MM_HINT_T0);
+        _mm_prefetch(reinterpret_cast<const char*>(panel.plane[p] + quantum_line(q, width) + l * 64 + ahead),
+                     _MM_HINT_T0);
     }
   }
 };

@@ -1,48 +1,16 @@
-// AVX2 kernels of float products: decoding of a panel to floats, scales included, and the product of what was decoded.
+// AVX2 kernels of float products: decoding of a panel to floats, scales included, and the product of what was
+// decoded.
 #pragma once
 #if defined __x86_64__ || defined _M_X64
 
 #include <immintrin.h>
 
 #include "nibble/kernels/avx2/bytes.h"
+#include "nibble/kernels/avx2/scales.h"
 
 NIBBLE_BEGIN_TARGET(NIBBLE_AVX2)
 
 namespace nibble::kernels {
-
-template <unsigned B> struct DecodeScales<isa::Avx2Tag<B>, formats::E8M0> {
-  static void run(const std::uint8_t* codes, std::ptrdiff_t count, float* out) {
-    // The float 2^-127 has no exponent bits.
-    const __m256i least = _mm256_set1_epi32(0x00400000);
-    for (std::ptrdiff_t i = 0; i < count; i += 8) {
-      const __m256i code = _mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(codes + i)));
-      _mm256_storeu_si256(reinterpret_cast<__m256i*>(out + i), _mm256_max_epu32(_mm256_slli_epi32(code, 23), least));
-    }
-  }
-};
-
-/// See the AVX-512 kernel.
-template <unsigned B, int E, int M, int Bias, formats::Special S, formats::Sign Sg>
-  requires(E < 8)
-struct DecodeScales<isa::Avx2Tag<B>, formats::MiniFloat<E, M, Bias, S, Sg>> {
-  using Format = formats::MiniFloat<E, M, Bias, S, Sg>;
-  static void run(const typename Format::code_type* codes, std::ptrdiff_t count, float* out) {
-    const __m256i magnitude = _mm256_set1_epi32(static_cast<int>(Format::magnitude_mask));
-    const __m256i sign_bit = _mm256_set1_epi32(static_cast<int>(Format::sign_bit));
-    const __m256 bias = _mm256_set1_ps(static_cast<float>(formats::power_of_two(127 - Bias)));
-    for (std::ptrdiff_t i = 0; i < count; i += 8) {
-      __m256i code;
-      if constexpr (sizeof(typename Format::code_type) == 1)
-        code = _mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(codes + i)));
-      else
-        code = _mm256_cvtepu16_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(codes + i)));
-      const __m256i bits = _mm256_slli_epi32(_mm256_and_si256(code, magnitude), 23 - M);
-      const __m256i sign = _mm256_slli_epi32(_mm256_and_si256(code, sign_bit), 31 - E - M);
-      const __m256 value = _mm256_mul_ps(_mm256_castsi256_ps(bits), bias);
-      _mm256_storeu_ps(out + i, _mm256_or_ps(value, _mm256_castsi256_ps(sign)));
-    }
-  }
-};
 
 template <unsigned B, int Bits, bool Lookup> struct DecodePanel<isa::Avx2Tag<B>, Bits, Lookup> {
   static void run(const DecodeTile& tile) {
@@ -61,7 +29,8 @@ template <unsigned B, int Bits, bool Lookup> struct DecodePanel<isa::Avx2Tag<B>,
 #pragma GCC unroll 2
       for (int h = 0; h < 2; ++h) {
         scale[h] = _mm256_loadu_ps(tile.scales + g * lanes + 8 * h);
-        zero[h] = tile.zeros != nullptr ? _mm256_loadu_ps(tile.zeros + g * lanes + 8 * h) : _mm256_setzero_ps();
+        zero[h] =
+            tile.zeros != nullptr ? _mm256_loadu_ps(tile.zeros + g * lanes + 8 * h) : _mm256_setzero_ps();
       }
       for (; q < stop; q += block) {
         avx2::PanelBytes<B, Bits>::prefetch(tile.panel, q, block);

@@ -1,20 +1,22 @@
-// AVX2 kernels of integer products: a panel is two registers of 8 rows x 4 inputs, a column of X a broadcast of 4
-// inputs; vpmaddubsw multiplies them to sums of two in 16 bits, vpmaddwd widens those to 32.
+// AVX2 kernels of integer products: a panel is two registers of 8 rows x 4 inputs, a column of X a broadcast
+// of 4 inputs; vpmaddubsw multiplies them to sums of two in 16 bits, vpmaddwd widens those to 32.
 #pragma once
 #if defined __x86_64__ || defined _M_X64
 
 #include <immintrin.h>
 
 #include "nibble/kernels/avx2/bytes.h"
+#include "nibble/kernels/avx2/scales.h"
 
 NIBBLE_BEGIN_TARGET(NIBBLE_AVX2)
 
 namespace nibble::kernels {
 
-/// One panel times up to 4 columns at a time. Sums of 16 bits hold as many products as the largest byte allows. Whole
-/// bytes are made signed, |w| <= 128, and their sign is moved to the activation, so that 2 * 128 * 127 fits.
-template <unsigned B, int Bits, int Top, bool Affine, bool Grouped>
-struct IntegerDot<isa::Avx2Tag<B>, Bits, Top, Affine, Grouped> {
+/// One panel times up to 4 columns at a time. Sums of 16 bits hold as many products as the largest byte
+/// allows. Whole bytes are made signed, |w| <= 128, and their sign is moved to the activation, so that 2 *
+/// 128 * 127 fits.
+template <unsigned B, int Bits, int Top, class Scale, bool Affine, bool Grouped>
+struct IntegerDot<isa::Avx2Tag<B>, Bits, Top, Scale, Affine, Grouped> {
   static void run(const IntegerTile& tile, int columns) {
     for (int c = 0; c < columns; c += 4)
       multiply_columns<IntegerDot, 4>(Part{tile, columns, c}, columns - c < 4 ? columns - c : 4);
@@ -41,12 +43,16 @@ struct IntegerDot<isa::Avx2Tag<B>, Bits, Top, Affine, Grouped> {
       for (int c = 0; c < C; ++c) {
 #pragma GCC unroll 2
         for (int h = 0; h < 2; ++h) {
-          const __m256i sums = _mm256_set1_epi32(tile.x_sums[at + c]);
-          total[c][h] =
-              Affine ? _mm256_mullo_epi32(sums, _mm256_loadu_si256(reinterpret_cast<const __m256i*>(
-                                                    tile.w_starts + s * lanes + 8 * h)))
-                     : _mm256_set1_epi32(tile.x_starts[at + c]);
-          if (whole_bytes) total[c][h] = _mm256_add_epi32(total[c][h], _mm256_slli_epi32(sums, 7));
+          total[c][h] = _mm256_set1_epi32(tile.x_starts[at + c]);
+          if (Affine) {
+            const __m256i zero = _mm256_cvtepu8_epi32(
+                _mm_loadl_epi64(reinterpret_cast<const __m128i*>(tile.w_zeros + s * lanes + 8 * h)));
+            total[c][h] = _mm256_add_epi32(total[c][h],
+                                           _mm256_mullo_epi32(zero, _mm256_set1_epi32(tile.x_zeros[at + c])));
+          }
+          if (whole_bytes)
+            total[c][h] =
+                _mm256_add_epi32(total[c][h], _mm256_slli_epi32(_mm256_set1_epi32(tile.x_sums[at + c]), 7));
         }
       }
       const std::ptrdiff_t end = first + tile.step < tile.quanta ? first + tile.step : tile.quanta;
@@ -58,17 +64,19 @@ struct IntegerDot<isa::Avx2Tag<B>, Bits, Top, Affine, Grouped> {
       for (int c = 0; c < C; ++c) {
 #pragma GCC unroll 2
         for (int h = 0; h < 2; ++h) {
-          __m256 scale = _mm256_loadu_ps(tile.w_scales + s * lanes + 8 * h);
+          __m256 scale = ScaleLanes<isa::Avx2Tag<B>, Scale>::load(
+              static_cast<const typename Scale::code_type*>(tile.w_scales) + s * lanes + 8 * h);
           if (Grouped) scale = _mm256_mul_ps(scale, _mm256_set1_ps(tile.x_scales[at + c]));
           float* sum = y + c * lanes + 8 * h;
-          _mm256_storeu_ps(sum, _mm256_fmadd_ps(_mm256_cvtepi32_ps(total[c][h]), scale, _mm256_loadu_ps(sum)));
+          _mm256_storeu_ps(sum,
+                           _mm256_fmadd_ps(_mm256_cvtepi32_ps(total[c][h]), scale, _mm256_loadu_ps(sum)));
         }
       }
     }
 #pragma GCC unroll 8
     for (int i = 0; i < 2 * C; ++i)
-      _mm256_storeu_ps(
-          y + 8 * i, _mm256_mul_ps(_mm256_loadu_ps(y + 8 * i), _mm256_set1_ps(tile.factors[part.first + i / 2])));
+      _mm256_storeu_ps(y + 8 * i, _mm256_mul_ps(_mm256_loadu_ps(y + 8 * i),
+                                                _mm256_set1_ps(tile.factors[part.first + i / 2])));
   }
 
  private:
@@ -120,7 +128,8 @@ struct IntegerDot<isa::Avx2Tag<B>, Bits, Top, Affine, Grouped> {
 };
 
 template <unsigned B> struct ActivationSums<isa::Avx2Tag<B>> {
-  static void run(const std::int8_t* x, int columns, std::ptrdiff_t quanta, std::ptrdiff_t step, std::int32_t* sums) {
+  static void run(const std::int8_t* x, int columns, std::ptrdiff_t quanta, std::ptrdiff_t step,
+                  std::int32_t* sums) {
     const __m256i lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
     for (std::ptrdiff_t first = 0; first < quanta; first += step, sums += columns) {
       const std::ptrdiff_t end = first + step < quanta ? first + step : quanta;
@@ -128,7 +137,8 @@ template <unsigned B> struct ActivationSums<isa::Avx2Tag<B>> {
         const __m256i mask = _mm256_cmpgt_epi32(_mm256_set1_epi32(columns - c), lane);
         __m256i sum = _mm256_setzero_si256();
         for (std::ptrdiff_t q = first; q < end; ++q) {
-          const __m256i four = _mm256_maskload_epi32(reinterpret_cast<const int*>(x + 4 * (q * columns + c)), mask);
+          const __m256i four =
+              _mm256_maskload_epi32(reinterpret_cast<const int*>(x + 4 * (q * columns + c)), mask);
           const __m256i pairs = _mm256_maddubs_epi16(_mm256_set1_epi8(1), four);
           sum = _mm256_add_epi32(sum, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
         }
@@ -154,8 +164,8 @@ template <unsigned B, int Bits> struct UnpackBytes<isa::Avx2Tag<B>, Bits> {
           __m256i bytes = _mm256_setzero_si256();
           for (int t = 0; t < parts; ++t) {
             // Codes of other parts get their top bit set, for which the shuffle gives 0.
-            const __m256i index = _mm256_adds_epu8(_mm256_sub_epi8(codes, _mm256_set1_epi8(static_cast<char>(16 * t))),
-                                                   _mm256_set1_epi8(0x70));
+            const __m256i index = _mm256_adds_epu8(
+                _mm256_sub_epi8(codes, _mm256_set1_epi8(static_cast<char>(16 * t))), _mm256_set1_epi8(0x70));
             const __m128i part = _mm_loadu_si128(reinterpret_cast<const __m128i*>(table + 16 * t));
             bytes = _mm256_or_si256(bytes, _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(part), index));
           }

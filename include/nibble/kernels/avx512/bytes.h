@@ -28,27 +28,30 @@ template <unsigned B, int Bits> struct PanelBytes {
       const int width = planes.width[p];
       const int per_line = 8 / width;
       below -= width;
-      const __m512i line = _mm512_load_si512(panel.plane[p] + (q * width / 8 + j / per_line) * 64);
+      const __m512i line = _mm512_load_si512(panel.plane[p] + quantum_line(q, width) + j / per_line * 64);
       if (width == 8) return line;
       const int shift = j % per_line * width;
       const Words words = reinterpret_cast<Words>(line);
-      const __m512i moved = reinterpret_cast<__m512i>(shift > below ? words >> (shift - below) : words << (below - shift));
+      const __m512i moved =
+          reinterpret_cast<__m512i>(shift > below ? words >> (shift - below) : words << (below - shift));
       const __m512i mask = _mm512_set1_epi8(static_cast<char>(((1 << width) - 1) << below));
       codes = p == 0 ? _mm512_and_si512(moved, mask) : _mm512_ternarylogic_epi32(codes, moved, mask, 0xf8);
     }
     return codes;
   }
 
-  /// Asks for lines that will be needed some time after quanta q .. q + quanta - 1. Panels follow each other, so that what lies ahead is the next
-  /// panel; beyond the last one the request has no effect.
-  static void prefetch(const Panel& panel, std::ptrdiff_t q, int quanta) {
+  /// Asks for lines that will be needed some time after quanta q .. q + quanta - 1. Panels follow each other,
+  /// so that what lies ahead is the next panel; beyond the last one the request has no effect. Inlined by
+  /// force: GCC 12 takes a function that only asks for lines to do nothing, and drops the call.
+  [[gnu::always_inline]] static void prefetch(const Panel& panel, std::ptrdiff_t q, int quanta) {
     constexpr std::ptrdiff_t ahead = 4096;
 #pragma GCC unroll 4
     for (std::size_t p = 0; p < planes.count; ++p) {
       const int width = planes.width[p];
 #pragma GCC unroll 8
       for (int l = 0; l < quanta * width / 8; ++l)
-        _mm_prefetch(reinterpret_cast<const char*>(panel.plane[p] + (q * width / 8 + l) * 64 + ahead), _MM_HINT_T0);
+        _mm_prefetch(reinterpret_cast<const char*>(panel.plane[p] + quantum_line(q, width) + l * 64 + ahead),
+                     _MM_HINT_T0);
     }
   }
 };

@@ -1,60 +1,24 @@
-// AVX-512 kernels of float products: decoding of a panel to floats, scales included, and the product of what was decoded.
+// AVX-512 kernels of float products: decoding of a panel to floats, scales included, and the product of what
+// was decoded.
 #pragma once
 #if defined __x86_64__ || defined _M_X64
 
 #include <immintrin.h>
 
 #include "nibble/kernels/avx512/bytes.h"
+#include "nibble/kernels/avx512/scales.h"
 
 NIBBLE_BEGIN_TARGET(NIBBLE_AVX512)
 
 namespace nibble::kernels {
 
-template <unsigned B> struct DecodeScales<isa::Avx512Tag<B>, formats::Float32> {
-  static void run(const std::uint32_t* codes, std::ptrdiff_t count, float* out) {
-    for (std::ptrdiff_t i = 0; i < count; i += 16) _mm512_storeu_si512(out + i, _mm512_loadu_si512(codes + i));
-  }
-};
-
-template <unsigned B> struct DecodeScales<isa::Avx512Tag<B>, formats::E8M0> {
-  static void run(const std::uint8_t* codes, std::ptrdiff_t count, float* out) {
-    // The float 2^-127 has no exponent bits.
-    const __m512i least = _mm512_set1_epi32(0x00400000);
-    for (std::ptrdiff_t i = 0; i < count; i += 16) {
-      const __m512i code = _mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(codes + i)));
-      _mm512_storeu_si512(out + i, _mm512_max_epu32(_mm512_slli_epi32(code, 23), least));
-    }
-  }
-};
-
-/// Finite codes only: the fields move to where a float has them, and a product mends the bias and the subnormals.
-template <unsigned B, int E, int M, int Bias, formats::Special S, formats::Sign Sg>
-  requires(E < 8)
-struct DecodeScales<isa::Avx512Tag<B>, formats::MiniFloat<E, M, Bias, S, Sg>> {
-  using Format = formats::MiniFloat<E, M, Bias, S, Sg>;
-  static void run(const typename Format::code_type* codes, std::ptrdiff_t count, float* out) {
-    const __m512i magnitude = _mm512_set1_epi32(static_cast<int>(Format::magnitude_mask));
-    const __m512i sign_bit = _mm512_set1_epi32(static_cast<int>(Format::sign_bit));
-    const __m512 bias = _mm512_set1_ps(static_cast<float>(formats::power_of_two(127 - Bias)));
-    for (std::ptrdiff_t i = 0; i < count; i += 16) {
-      __m512i code;
-      if constexpr (sizeof(typename Format::code_type) == 1)
-        code = _mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(codes + i)));
-      else
-        code = _mm512_cvtepu16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(codes + i)));
-      const __m512i bits = _mm512_slli_epi32(_mm512_and_si512(code, magnitude), 23 - M);
-      const __m512i sign = _mm512_slli_epi32(_mm512_and_si512(code, sign_bit), 31 - E - M);
-      const __m512 value = _mm512_mul_ps(_mm512_castsi512_ps(bits), bias);
-      _mm512_storeu_si512(out + i, _mm512_or_si512(_mm512_castps_si512(value), sign));
-    }
-  }
-};
-
 template <unsigned B, int Bits, bool Lookup> struct DecodePanel<isa::Avx512Tag<B>, Bits, Lookup> {
   static void run(const DecodeTile& tile) {
     constexpr int block = block_quanta(Bits);
     __m512 table[2] = {_mm512_setzero_ps(), _mm512_setzero_ps()};
-    if (Lookup) table[0] = _mm512_maskz_loadu_ps(static_cast<__mmask16>(Bits < 4 ? (1 << (1 << Bits % 4)) - 1 : -1), tile.values);
+    if (Lookup)
+      table[0] = _mm512_maskz_loadu_ps(static_cast<__mmask16>(Bits < 4 ? (1 << (1 << Bits % 4)) - 1 : -1),
+                                       tile.values);
     if (Lookup && Bits == 5) table[1] = _mm512_loadu_ps(tile.values + 16);
     float* out = tile.out;
     std::ptrdiff_t q = tile.first;
@@ -63,7 +27,8 @@ template <unsigned B, int Bits, bool Lookup> struct DecodePanel<isa::Avx512Tag<B
       const std::ptrdiff_t g = q / tile.group;
       const std::ptrdiff_t stop = (g + 1) * tile.group < end ? (g + 1) * tile.group : end;
       const __m512 scale = _mm512_loadu_ps(tile.scales + g * lanes);
-      const __m512 zero = tile.zeros != nullptr ? _mm512_loadu_ps(tile.zeros + g * lanes) : _mm512_setzero_ps();
+      const __m512 zero =
+          tile.zeros != nullptr ? _mm512_loadu_ps(tile.zeros + g * lanes) : _mm512_setzero_ps();
       for (; q < stop; q += block) {
         avx512::PanelBytes<B, Bits>::prefetch(tile.panel, q, block);
 #pragma GCC unroll 8
@@ -71,7 +36,8 @@ template <unsigned B, int Bits, bool Lookup> struct DecodePanel<isa::Avx512Tag<B
           const __m512i codes = avx512::PanelBytes<B, Bits>::load(tile.panel, q, j);
 #pragma GCC unroll 4
           for (int i = 0; i < 4; ++i) {
-            const __m512 v = value(table, tile.values, _mm512_srli_epi32(codes, static_cast<unsigned>(8 * i)));
+            const __m512 v =
+                value(table, tile.values, _mm512_srli_epi32(codes, static_cast<unsigned>(8 * i)));
             _mm512_store_ps(out, _mm512_mul_ps(_mm512_sub_ps(v, zero), scale));
             out += lanes;
           }
@@ -91,9 +57,7 @@ template <unsigned B, int Bits, bool Lookup> struct DecodePanel<isa::Avx512Tag<B
 };
 
 template <unsigned B> struct FloatDot<isa::Avx512Tag<B>> {
-  static void run(const FloatTile& tile, int columns) {
-    multiply_columns<FloatDot>(tile, columns);
-  }
+  static void run(const FloatTile& tile, int columns) { multiply_columns<FloatDot>(tile, columns); }
 
   template <int C> static void multiply(const FloatTile& tile) {
     constexpr int chains = C >= 6 ? 1 : C >= 3 ? 2 : 4;
@@ -111,7 +75,8 @@ template <unsigned B> struct FloatDot<isa::Avx512Tag<B>> {
         const __m512 w = _mm512_load_ps(tile.w + (k + u) * lanes);
 #pragma GCC unroll 16
         for (int c = 0; c < C; ++c)
-          sum[u % chains][c] = _mm512_fmadd_ps(w, _mm512_set1_ps(tile.x[(k + u) * C + c]), sum[u % chains][c]);
+          sum[u % chains][c] =
+              _mm512_fmadd_ps(w, _mm512_set1_ps(tile.x[(k + u) * C + c]), sum[u % chains][c]);
       }
     }
 #pragma GCC unroll 16

@@ -1,26 +1,25 @@
-// AVX-512 kernels of integer products: a register holds 16 rows x 4 inputs, a column of X is a broadcast of 4 inputs,
-// vpdpbusd multiplies them.
+// AVX-512 kernels of integer products: a register holds 16 rows x 4 inputs, a column of X is a broadcast of 4
+// inputs, vpdpbusd multiplies them.
 #pragma once
 #if defined __x86_64__ || defined _M_X64
 
 #include <immintrin.h>
 
 #include "nibble/kernels/avx512/bytes.h"
+#include "nibble/kernels/avx512/scales.h"
 
 NIBBLE_BEGIN_TARGET(NIBBLE_AVX512)
 
 namespace nibble::kernels {
 
-/// One panel times 1 to 12 columns; all sums stay in registers. Few columns use several chains of sums each, so that
-/// the latency of vpdpbusd (4 to 5 cycles) is hidden.
-template <unsigned B, int Bits, int Top, bool Affine, bool Grouped>
-struct IntegerDot<isa::Avx512Tag<B>, Bits, Top, Affine, Grouped> {
+/// One panel times 1 to 12 columns; all sums stay in registers. Few columns use several chains of sums each,
+/// so that the latency of vpdpbusd (4 to 5 cycles) is hidden.
+template <unsigned B, int Bits, int Top, class Scale, bool Affine, bool Grouped>
+struct IntegerDot<isa::Avx512Tag<B>, Bits, Top, Scale, Affine, Grouped> {
   using Bytes = avx512::PanelBytes<B, Bits>;
   static constexpr int block = block_quanta(Bits);
 
-  static void run(const IntegerTile& tile, int columns) {
-    multiply_columns<IntegerDot>(tile, columns);
-  }
+  static void run(const IntegerTile& tile, int columns) { multiply_columns<IntegerDot>(tile, columns); }
 
   template <int C> static void multiply(const IntegerTile& tile) {
     constexpr int chains = C >= 6 ? 1 : C >= 3 ? 2 : 4;
@@ -33,11 +32,15 @@ struct IntegerDot<isa::Avx512Tag<B>, Bits, Top, Affine, Grouped> {
     for (int c = 0; c < C; ++c) sum[c] = _mm512_setzero_ps();
     for (std::ptrdiff_t first = 0, s = 0; first < tile.quanta; first += tile.step, ++s) {
       __m512i total[chains][C];
+      const __m512i zero = Affine ? _mm512_cvtepu8_epi32(_mm_loadu_si128(
+                                        reinterpret_cast<const __m128i*>(tile.w_zeros + s * lanes)))
+                                  : _mm512_setzero_si512();
 #pragma GCC unroll 16
       for (int c = 0; c < C; ++c) {
-        total[0][c] = Affine ? _mm512_mullo_epi32(_mm512_set1_epi32(tile.x_sums[s * C + c]),
-                                                  _mm512_loadu_si512(tile.w_starts + s * lanes))
-                             : _mm512_set1_epi32(tile.x_starts[s * C + c]);
+        total[0][c] = _mm512_set1_epi32(tile.x_starts[s * C + c]);
+        if (Affine)
+          total[0][c] = _mm512_add_epi32(
+              total[0][c], _mm512_mullo_epi32(zero, _mm512_set1_epi32(tile.x_zeros[s * C + c])));
 #pragma GCC unroll 16
         for (int u = 1; u < chains; ++u) total[u][c] = _mm512_setzero_si512();
       }
@@ -64,7 +67,10 @@ struct IntegerDot<isa::Avx512Tag<B>, Bits, Top, Affine, Grouped> {
           }
         }
       }
-      const __m512 scale = _mm512_loadu_ps(tile.w_scales + s * lanes);
+      const auto* scales = static_cast<const typename Scale::code_type*>(tile.w_scales) + s * lanes;
+      _mm_prefetch(reinterpret_cast<const char*>(scales) + 1024, _MM_HINT_T0);
+      if (Affine) _mm_prefetch(reinterpret_cast<const char*>(tile.w_zeros + s * lanes) + 1024, _MM_HINT_T0);
+      const __m512 scale = ScaleLanes<isa::Avx512Tag<B>, Scale>::load(scales);
 #pragma GCC unroll 16
       for (int c = 0; c < C; ++c) {
 #pragma GCC unroll 16
@@ -92,7 +98,8 @@ struct IntegerDot<isa::Avx512Tag<B>, Bits, Top, Affine, Grouped> {
 };
 
 template <unsigned B> struct ActivationSums<isa::Avx512Tag<B>> {
-  static void run(const std::int8_t* x, int columns, std::ptrdiff_t quanta, std::ptrdiff_t step, std::int32_t* sums) {
+  static void run(const std::int8_t* x, int columns, std::ptrdiff_t quanta, std::ptrdiff_t step,
+                  std::int32_t* sums) {
     // Lanes are columns, 4 inputs each.
     const __mmask16 mask = static_cast<__mmask16>((1u << columns) - 1);
     const __m512i ones = _mm512_set1_epi8(1);

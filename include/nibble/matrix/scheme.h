@@ -14,8 +14,9 @@ struct PerTensor {
 struct PerRow {
   static std::string name() { return "row"; }
 };
-template <int G> struct Group {
-  static_assert(G > 0, "a group holds at least one input");
+template <int G>
+  requires(G > 0)
+struct Group {
   static std::string name() { return text("g", G); }
 };
 

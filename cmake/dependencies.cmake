@@ -1,0 +1,41 @@
+# Each dependency: what find_package finds, else its source by FetchContent.
+include(FetchContent)
+
+macro(nibble_find_eigen)
+  if(NOT TARGET Eigen3::Eigen)
+    find_package(Eigen3 3.4 CONFIG QUIET)
+  endif()
+  if(NOT TARGET Eigen3::Eigen)
+    FetchContent_Declare(eigen GIT_REPOSITORY https://gitlab.com/libeigen/eigen.git GIT_TAG 3.4.0 GIT_SHALLOW ON)
+    # Eigen's own build adds hundreds of targets; its headers are all that is needed.
+    FetchContent_GetProperties(eigen)
+    if(NOT eigen_POPULATED)
+      FetchContent_Populate(eigen)
+    endif()
+    add_library(Eigen3_headers INTERFACE)
+    add_library(Eigen3::Eigen ALIAS Eigen3_headers)
+    target_include_directories(Eigen3_headers SYSTEM INTERFACE $<BUILD_INTERFACE:${eigen_SOURCE_DIR}>)
+    set(NIBBLE_INSTALL OFF)
+  endif()
+endmacro()
+
+macro(nibble_find_googletest)
+  find_package(GTest CONFIG QUIET)
+  if(NOT TARGET GTest::gtest_main)
+    set(INSTALL_GTEST OFF)
+    FetchContent_Declare(googletest GIT_REPOSITORY https://github.com/google/googletest.git GIT_TAG v1.14.0
+                         GIT_SHALLOW ON)
+    FetchContent_MakeAvailable(googletest)
+  endif()
+endmacro()
+
+macro(nibble_find_benchmark)
+  find_package(benchmark CONFIG QUIET)
+  if(NOT TARGET benchmark::benchmark)
+    set(BENCHMARK_ENABLE_TESTING OFF)
+    set(BENCHMARK_ENABLE_INSTALL OFF)
+    FetchContent_Declare(benchmark GIT_REPOSITORY https://github.com/google/benchmark.git GIT_TAG v1.8.3
+                         GIT_SHALLOW ON)
+    FetchContent_MakeAvailable(benchmark)
+  endif()
+endmacro()

@@ -1,0 +1,96 @@
+// Integer products: portable against double precision, every instruction set bit for bit against portable.
+#include <gtest/gtest.h>
+
+#include "kernels/random_operands.h"
+#include "oracle/products.h"
+
+namespace nibble {
+namespace {
+
+template <class S, class A = Int<8>> struct Case {
+  using Weights = S;
+  using Activations = A;
+};
+
+template <class C> class IntegerProduct : public testing::Test {
+ protected:
+  void check(Index n, Index k, Index m) {
+    SCOPED_TRACE(text(C::Weights::name(), " x ", C::Activations::name(), ": ", n, " x ", k, " x ", m));
+    const auto w = test::random_matrix<typename C::Weights>(n, k, 1);
+    const Eigen::MatrixXf inputs = test::random_inputs(k, m, 2);
+    const auto x = quantize_activations<typename C::Activations>(inputs);
+    Eigen::MatrixXf expected(n, m);
+    gemm(w, x, expected, {.isa = Isa::Portable});
+    // The roundings: of each scale product and each step, then of the factor and its product.
+    const double bound = 2.0 * static_cast<double>(k) / 4 + 6;
+    EXPECT_LE(oracle::error_in_eps(expected, w.dequantize().template cast<double>(),
+                                   x.dequantize().template cast<double>()),
+              bound);
+    for (Isa isa : available_isas()) {
+      Eigen::MatrixXf y = Eigen::MatrixXf::Constant(n, m, -77);
+      gemm(w, x, y, {.isa = isa});
+      EXPECT_EQ(y, expected) << name(isa);
+    }
+  }
+};
+
+using Cases = testing::Types<
+    Case<Int<4>>, Case<Int<8>>, Case<Int<8, PerTensor>>, Case<UInt<8, PerTensor>>, Case<UInt<8>>, Case<Int<4, Group<32>>>,
+    Case<Int<4, Group<128>>>, Case<Int<4, Group<10>>>, Case<Int<4, Group<4>>>, Case<Int<8, Group<20>>>,
+    Case<UInt<4, Group<128>>>, Case<UInt<4, Group<5>>>, Case<MxFp4>, Case<NvFp4>, Case<Int<2, Group<16>>>,
+    Case<Int<3, Group<32>>>, Case<Int<5, Group<64>>>, Case<UInt<6, Group<32>>>, Case<Int<7, Group<32>>>,
+    Case<UInt<1, Group<32>>>, Case<Int<4, Group<32>, StoredScale<formats::E4M3FN>>>,
+    Case<Int<4, Group<32>, StoredScale<formats::Half>>>, Case<Int<8, Group<32>, StoredScale<formats::BFloat16>>>,
+    Case<Int<4, Group<32>>, Int<8, Group<32>>>, Case<Int<4, Group<32>>, Int<8, Group<48>>>,
+    Case<UInt<4>, Int<8, Group<20>>>, Case<UInt<4, Group<10>>, Int<8, Group<20>>>, Case<NvFp4, Int<8, Group<64>>>,
+    Case<Int<8>, Int<4>>, Case<MxFp4, Int<6, Group<8>>>>;
+TYPED_TEST_SUITE(IntegerProduct, Cases);
+
+TYPED_TEST(IntegerProduct, Shapes) {
+  for (Index n : {1, 15, 16, 17, 37})
+    for (Index k : {1, 4, 31, 33, 100, 257})
+      for (Index m : {1, 3, 12, 25}) this->check(n, k, m);
+}
+
+TYPED_TEST(IntegerProduct, EveryTileWidth) {
+  for (Index m = 1; m <= 13; ++m) this->check(16, 132, m);
+}
+
+TYPED_TEST(IntegerProduct, EveryDepth) {
+  for (Index k = 1; k <= 70; ++k) this->check(16, k, 2);
+}
+
+// -128 and 255 times +-127, where sums of pairs saturate 16 bits and long sums reach the limit of 32.
+template <class S> void check_extremes(Index k, std::uint8_t code, std::uint8_t zero) {
+  Parts<S> parts(16, k);
+  parts.codes.setConstant(code);
+  for (Index i = 0; i < parts.scales.size(); ++i) parts.scales.data()[i] = S::scale::format::encode(1.0f);
+  parts.zeros.setConstant(zero);
+  const QuantizedMatrix<S> w(parts);
+  for (float sign : {1.0f, -1.0f}) {
+    const auto x = quantize_activations(Eigen::MatrixXf::Constant(k, 2, sign * 127));
+    const double exact = static_cast<double>(w.at(0, 0)) * static_cast<double>(sign) * 127.0 * static_cast<double>(k);
+    for (Isa isa : available_isas()) {
+      Eigen::MatrixXf y(16, 2);
+      gemm(w, x, y, {.isa = isa});
+      EXPECT_TRUE((y.cast<double>().array() / exact - 1).abs().maxCoeff() < 1e-6) << name(isa) << ' ' << y(0, 0);
+    }
+  }
+}
+
+TEST(IntegerProduct, ExtremesDoNotSaturateOrOverflow) {
+  for (Index k : {4, 64, 4096, 65536, 65540, 200000}) {
+    check_extremes<Int<8>>(k, 0, 0);
+    check_extremes<Int<8>>(k, 255, 0);
+    check_extremes<UInt<8>>(k, 255, 0);
+    check_extremes<UInt<8>>(k, 0, 255);
+    check_extremes<UInt<4>>(k, 15, 0);
+    check_extremes<UInt<7>>(k, 127, 0);
+    check_extremes<Int<5>>(k, 0, 0);
+    check_extremes<MxFp4>(k, 7, 0);
+    check_extremes<MxFp4>(k, 15, 0);
+  }
+}
+
+}  // namespace
+}  // namespace nibble

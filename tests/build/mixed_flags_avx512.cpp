@@ -2,6 +2,8 @@
 
 namespace mixed_flags {
 
-Eigen::MatrixXf avx512(const Eigen::MatrixXf& w, const Eigen::MatrixXf& x, nibble::Isa isa) { return product(w, x, isa); }
+Eigen::MatrixXf avx512(const Eigen::MatrixXf& w, const Eigen::MatrixXf& x, nibble::Isa isa) {
+  return product(w, x, isa);
+}
 
 }  // namespace mixed_flags

@@ -22,11 +22,11 @@ template <class S> class FloatProduct : public testing::Test {
   }
 };
 
-using Schemes = testing::Types<Int<4>, Int<8>, Int<8, PerTensor>, UInt<8>, UInt<4, PerTensor>, Int<4, Group<32>>,
-                               Int<4, Group<10>>, UInt<4, Group<128>>, MxFp4, NvFp4, Int<2, Group<16>>,
-                               Int<3, Group<32>>, Int<5, Group<64>>, UInt<6, Group<32>>, Int<7>, UInt<1, Group<32>>,
-                               Scheme<formats::E4M3FN, Group<32>>, Scheme<formats::E5M2>, Scheme<formats::Half>,
-                               Int<4, Group<32>, StoredScale<formats::BFloat16>>>;
+using Schemes =
+    testing::Types<Int<4>, Int<8>, Int<8, PerTensor>, UInt<8>, UInt<4, PerTensor>, Int<4, Group<32>>, Int<4, Group<10>>,
+                   UInt<4, Group<128>>, MxFp4, NvFp4, Int<2, Group<16>>, Int<3, Group<32>>, Int<5, Group<64>>,
+                   UInt<6, Group<32>>, Int<7>, UInt<1, Group<32>>, Scheme<formats::E4M3FN, Group<32>>,
+                   Scheme<formats::E5M2>, Scheme<formats::Half>, Int<4, Group<32>, StoredScale<formats::BFloat16>>>;
 TYPED_TEST_SUITE(FloatProduct, Schemes);
 
 TYPED_TEST(FloatProduct, Shapes) {
@@ -39,7 +39,9 @@ TYPED_TEST(FloatProduct, EveryTileWidth) {
   for (Index m = 1; m <= 13; ++m) this->check(16, 68, m);
 }
 
-TYPED_TEST(FloatProduct, ManyColumns) { this->check(17, 40, 12 * 16 + 5); }
+TYPED_TEST(FloatProduct, ManyColumns) {
+  this->check(17, 40, 12 * 16 + 5);
+}
 
 TEST(FloatProduct, TakesWhatEigenOffers) {
   const auto w = test::random_matrix<Int<4, Group<32>>>(20, 40, 5);

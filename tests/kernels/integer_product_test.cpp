@@ -23,9 +23,9 @@ template <class C> class IntegerProduct : public testing::Test {
     gemm(w, x, expected, {.isa = Isa::Portable});
     // The roundings: of each scale product and each step, then of the factor and its product.
     const double bound = 2.0 * static_cast<double>(k) / 4 + 6;
-    EXPECT_LE(oracle::error_in_eps(expected, w.dequantize().template cast<double>(),
-                                   x.dequantize().template cast<double>()),
-              bound);
+    EXPECT_LE(
+        oracle::error_in_eps(expected, w.dequantize().template cast<double>(), x.dequantize().template cast<double>()),
+        bound);
     for (Isa isa : available_isas()) {
       Eigen::MatrixXf y = Eigen::MatrixXf::Constant(n, m, -77);
       gemm(w, x, y, {.isa = isa});
@@ -35,11 +35,11 @@ template <class C> class IntegerProduct : public testing::Test {
 };
 
 using Cases = testing::Types<
-    Case<Int<4>>, Case<Int<8>>, Case<Int<8, PerTensor>>, Case<UInt<8, PerTensor>>, Case<UInt<8>>, Case<Int<4, Group<32>>>,
-    Case<Int<4, Group<128>>>, Case<Int<4, Group<10>>>, Case<Int<4, Group<4>>>, Case<Int<8, Group<20>>>,
-    Case<UInt<4, Group<128>>>, Case<UInt<4, Group<5>>>, Case<MxFp4>, Case<NvFp4>, Case<Int<2, Group<16>>>,
-    Case<Int<3, Group<32>>>, Case<Int<5, Group<64>>>, Case<UInt<6, Group<32>>>, Case<Int<7, Group<32>>>,
-    Case<UInt<1, Group<32>>>, Case<Int<4, Group<32>, StoredScale<formats::E4M3FN>>>,
+    Case<Int<4>>, Case<Int<8>>, Case<Int<8, PerTensor>>, Case<UInt<8, PerTensor>>, Case<UInt<8>>,
+    Case<Int<4, Group<32>>>, Case<Int<4, Group<128>>>, Case<Int<4, Group<10>>>, Case<Int<4, Group<4>>>,
+    Case<Int<8, Group<20>>>, Case<UInt<4, Group<128>>>, Case<UInt<4, Group<5>>>, Case<MxFp4>, Case<NvFp4>,
+    Case<Int<2, Group<16>>>, Case<Int<3, Group<32>>>, Case<Int<5, Group<64>>>, Case<UInt<6, Group<32>>>,
+    Case<Int<7, Group<32>>>, Case<UInt<1, Group<32>>>, Case<Int<4, Group<32>, StoredScale<formats::E4M3FN>>>,
     Case<Int<4, Group<32>, StoredScale<formats::Half>>>, Case<Int<8, Group<32>, StoredScale<formats::BFloat16>>>,
     Case<Int<4, Group<32>>, Int<8, Group<32>>>, Case<Int<4, Group<32>>, Int<8, Group<48>>>,
     Case<UInt<4>, Int<8, Group<20>>>, Case<UInt<4, Group<10>>, Int<8, Group<20>>>, Case<NvFp4, Int<8, Group<64>>>,

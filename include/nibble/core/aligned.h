@@ -22,8 +22,7 @@ template <class T> class AlignedArray {
  public:
   AlignedArray() = default;
   explicit AlignedArray(std::size_t size)
-      : size_(size),
-        data_(static_cast<T*>(::operator new(size * sizeof(T) + 1, std::align_val_t(alignment)))) {
+      : size_(size), data_(static_cast<T*>(::operator new(size * sizeof(T) + 1, std::align_val_t(alignment)))) {
     std::memset(static_cast<void*>(data_.get()), 0, size * sizeof(T));
   }
 
@@ -41,8 +40,8 @@ template <class T> class AlignedArray {
   std::unique_ptr<T, Free> data_;
 };
 
-/// Read-only bytes, shared between copies: either an AlignedArray that this object owns, or memory of
-/// somebody else (a mapped file) that `keep_alive` holds open.
+/// Read-only bytes, shared between copies: either an AlignedArray that this object owns, or memory of somebody else (a
+/// mapped file) that `keep_alive` holds open.
 class Bytes {
  public:
   Bytes() = default;

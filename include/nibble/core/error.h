@@ -36,8 +36,7 @@ template <class Expected, class Got>
 /// A file or stream that cannot be read or written, or that does not hold what it claims.
 class IoError : public std::runtime_error {
  public:
-  /// `path` names the file ("<stream>" for a nameless one); `offset` is the byte at which the fault was
-  /// found.
+  /// `path` names the file ("<stream>" for a nameless one); `offset` is the byte at which the fault was found.
   IoError(const std::string& path, std::uint64_t offset, const std::string& what)
       : std::runtime_error(text(path, ": byte ", offset, ": ", what)), path_(path), offset_(offset) {}
 

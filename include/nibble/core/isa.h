@@ -1,5 +1,4 @@
-// Instruction sets: their names, what the CPU has, which one a program forces, and the target regions of
-// kernels.
+// Instruction sets: their names, what the CPU has, which one a program forces, and the target regions of kernels.
 #pragma once
 
 #include <cstdlib>
@@ -12,17 +11,15 @@
 
 namespace nibble {
 
-/// The instruction sets that kernels are written for. Avx2 stands for AVX2 + FMA + F16C; Avx512 for
-/// AVX-512 F, BW, DQ, VL, VNNI and VBMI (Ice Lake, Zen 4 and later); Neon for AArch64 Advanced SIMD with dot
-/// product.
+/// The instruction sets that kernels are written for. Avx2 stands for AVX2 + FMA + F16C; Avx512 for AVX-512 F, BW, DQ,
+/// VL, VNNI and VBMI (Ice Lake, Zen 4 and later); Neon for AArch64 Advanced SIMD with dot product.
 enum class Isa : int { Portable, Avx2, Avx512, Neon };
 
 namespace isa {
 
-/// What the command line of this translation unit lets the compiler use anywhere. It is part of the type of
-/// every tag below and so of the name of every kernel: translation units built with different flags never
-/// share one, and the linker cannot put a kernel built for a newer CPU in the place of one that a dispatcher
-/// chose for an older.
+/// What the command line of this translation unit lets the compiler use anywhere. It is part of the type of every tag
+/// below and so of the name of every kernel: translation units built with different flags never share one, and the
+/// linker cannot put a kernel built for a newer CPU in the place of one that a dispatcher chose for an older.
 inline constexpr unsigned baseline = 0
 #ifdef __AVX__
                                      | 1u << 0
@@ -77,10 +74,9 @@ template <unsigned Baseline> struct Avx512Tag {
   static constexpr Isa id = Isa::Avx512;
   static constexpr const char* name = "avx512";
   static bool available() {
-    return Avx2Tag<Baseline>::available() && __builtin_cpu_supports("avx512f") &&
-           __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
-           __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512vnni") &&
-           __builtin_cpu_supports("avx512vbmi");
+    return Avx2Tag<Baseline>::available() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+           __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
+           __builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("avx512vbmi");
   }
 };
 
@@ -90,8 +86,8 @@ using Avx512 = Avx512Tag<baseline>;
 
 using Portable = PortableTag<baseline>;
 
-/// Target<i>::type is the tag whose id is static_cast<Isa>(i), or void where this build has none.
-/// A specialisation registers an instruction set; a higher number is preferred.
+/// Target<i>::type is the tag whose id is static_cast<Isa>(i), or void where this build has none. A specialisation
+/// registers an instruction set; a higher number is preferred.
 template <int Id> struct Target { using type = void; };
 template <> struct Target<0> { using type = Portable; };
 #if defined __x86_64__ || defined _M_X64
@@ -129,9 +125,8 @@ inline const char* name(Isa id) {
   return found;
 }
 
-/// The instruction set that a kernel call runs on: `forced` where given, else the one that the environment
-/// variable NIBBLE_ISA names, else the best that the CPU has. Throws std::invalid_argument where that one is
-/// not available.
+/// The instruction set that a kernel call runs on: `forced` where given, else the one that the environment variable
+/// NIBBLE_ISA names, else the best that the CPU has. Throws std::invalid_argument where that one is not available.
 inline Isa resolve(std::optional<Isa> forced = std::nullopt) {
   const std::vector<Isa> ids = available_isas();
   if (forced) {
@@ -164,9 +159,9 @@ template <class F, int Id = isa::max_targets - 1> decltype(auto) dispatch(Isa id
 
 }  // namespace nibble
 
-/// A target region: what stands between NIBBLE_BEGIN_TARGET("avx2,fma") and NIBBLE_END_TARGET is compiled for
-/// those instructions whatever the command line says. Inside it: intrinsics, raw pointers and sizes only.
-/// Standard algorithms, Eigen, lambdas and OpenMP would miss the target; includes come before the region.
+/// A target region: what stands between NIBBLE_BEGIN_TARGET("avx2,fma") and NIBBLE_END_TARGET is compiled for those
+/// instructions whatever the command line says. Inside it: intrinsics, raw pointers and sizes only. Standard
+/// algorithms, Eigen, lambdas and OpenMP would miss the target; includes come before the region.
 #define NIBBLE_PRAGMA(x) _Pragma(#x)
 #if defined __clang__
 #define NIBBLE_BEGIN_TARGET(features) \

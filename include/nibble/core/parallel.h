@@ -14,16 +14,16 @@ namespace nibble {
 /// Runs task(0) .. task(count - 1), in any order, on any threads, and returns when all have ended.
 using Executor = std::function<void(std::ptrdiff_t count, const std::function<void(std::ptrdiff_t)>& task)>;
 
-/// How work is spread: over `threads` parts, run by `executor` where one is given, else by OpenMP where the
-/// translation unit is compiled with it, else one after the other. Results never depend on either.
+/// How work is spread: over `threads` parts, run by `executor` where one is given, else by OpenMP where the translation
+/// unit is compiled with it, else one after the other. Results never depend on either.
 struct Parallel {
   int threads = 1;
   Executor executor = {};
 };
 
-/// Cuts 0 .. count - 1 into `options.threads` runs of nearly equal length and calls body(begin, end) for
-/// each. An exception that leaves `body` reaches the caller once all runs have ended. Throws
-/// std::invalid_argument where options.threads < 1.
+/// Cuts 0 .. count - 1 into `options.threads` runs of nearly equal length and calls body(begin, end) for each. An
+/// exception that leaves `body` reaches the caller once all runs have ended. Throws std::invalid_argument where
+/// options.threads < 1.
 template <class Body, unsigned Baseline = isa::baseline>
 void parallel_for(std::ptrdiff_t count, const Parallel& options, const Body& body) {
   if (options.threads < 1) invalid("parallel_for", "at least 1 thread", options.threads);
@@ -52,7 +52,8 @@ void parallel_for(std::ptrdiff_t count, const Parallel& options, const Body& bod
     options.executor(parts, run);
   } else {
 #ifdef _OPENMP
-#pragma omp parallel for num_threads(static_cast <int>(parts)) schedule(static)
+    const int team = static_cast<int>(parts);
+#pragma omp parallel for num_threads(team) schedule(static)
 #endif
     for (std::ptrdiff_t part = 0; part < parts; ++part) run(part);
   }

@@ -1,5 +1,4 @@
-// Random numbers that depend on a seed and a position only: the same on every machine and for any thread
-// count.
+// Random numbers that depend on a seed and a position only: the same on every machine and for any thread count.
 #pragma once
 
 #include <array>
@@ -7,8 +6,8 @@
 
 namespace nibble {
 
-/// Philox4x32-10, a counter-based generator: the numbers at a position are a function of the seed and the
-/// position. Source: Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011.
+/// Philox4x32-10, a counter-based generator: the numbers at a position are a function of the seed and the position.
+/// Source: Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011.
 class Random {
  public:
   explicit constexpr Random(std::uint64_t seed = 0) : seed_(seed) {}

@@ -30,15 +30,13 @@ inline constexpr int table_size_of = [] {
 
 /// What one code of F stands for: a float, or a short run of consecutive inputs of one row.
 template <class F>
-using ValueOf =
-    std::conditional_t<dim_of<F> == 1, float, std::array<float, static_cast<std::size_t>(dim_of<F>)>>;
+using ValueOf = std::conditional_t<dim_of<F> == 1, float, std::array<float, static_cast<std::size_t>(dim_of<F>)>>;
 
-/// A number format: `bits` stored per code; `decode(code)`, its exact value; `encode(value)`, the nearest
-/// value's code, ties to the even code, saturating; `max()`, the largest finite magnitude. All are static. A
-/// format with `dim` > 1 codes std::array<float, dim>. A format with `table_size` > 0 takes the table, a
-/// `const float*`, as the second argument of decode and encode, and learns it from samples by
-/// `fit(const float* values, std::ptrdiff_t count, float* table)`.
-/// `name()`, where present, is its name in files and reports.
+/// A number format: `bits` stored per code; `decode(code)`, its exact value; `encode(value)`, the nearest value's code,
+/// ties to the even code, saturating; `max()`, the largest finite magnitude. All are static. A format with `dim` > 1
+/// codes std::array<float, dim>. A format with `table_size` > 0 takes the table, a `const float*`, as the second
+/// argument of decode and encode, and learns it from samples by `fit(const float* values, std::ptrdiff_t count, float*
+/// table)`. `name()`, where present, is its name in files and reports.
 template <class F>
 concept Format = std::unsigned_integral<typename F::code_type> &&
     requires(typename F::code_type code, ValueOf<F> value, const float* table) {
@@ -58,7 +56,7 @@ concept Format = std::unsigned_integral<typename F::code_type> &&
 /// Writes the dim values of `code` to `out`.
 template <Format F> constexpr void decode_to(typename F::code_type code, const float* table, float* out) {
   const auto value = [&] {
-    if constexpr (table_size_of < F >> 0)
+    if constexpr (table_size_of<F> != 0)
       return F::decode(code, table);
     else
       return F::decode(code);
@@ -78,7 +76,7 @@ template <Format F> constexpr typename F::code_type encode_from(const float* in,
   } else {
     for (std::size_t i = 0; i < value.size(); ++i) value[i] = in[i];
   }
-  if constexpr (table_size_of < F >> 0)
+  if constexpr (table_size_of<F> != 0)
     return F::encode(value, table);
   else
     return F::encode(value);

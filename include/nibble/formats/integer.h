@@ -14,8 +14,8 @@ constexpr int nearest_even(float x) {
   return static_cast<int>(shifted - 12582912.0f);
 }
 
-/// Signed integers from -(2^(B-1) - 1) to 2^(B-1) - 1, stored with an offset: code = value + 2^(B-1).
-/// Code 0 decodes to -2^(B-1), which encode never chooses; for B = 1 the values are -1 and 0.
+/// Signed integers from -(2^(B-1) - 1) to 2^(B-1) - 1, stored with an offset: code = value + 2^(B-1). Code 0 decodes to
+/// -2^(B-1), which encode never chooses; for B = 1 the values are -1 and 0.
 template <int B> struct Int {
   static_assert(B >= 1 && B <= 8, "integers have 1 to 8 bits");
   using code_type = std::uint8_t;
@@ -24,9 +24,7 @@ template <int B> struct Int {
   static constexpr int largest = B == 1 ? 1 : offset - 1;
 
   static constexpr float max() { return static_cast<float>(largest); }
-  static constexpr float decode(code_type code) {
-    return static_cast<float>(static_cast<int>(code) - offset);
-  }
+  static constexpr float decode(code_type code) { return static_cast<float>(static_cast<int>(code) - offset); }
   static constexpr code_type encode(float x) {
     const float low = -max();
     const float high = B == 1 ? 0.0f : max();

@@ -8,8 +8,8 @@
 
 namespace nibble {
 
-/// Where `exists`, every code c of the format decodes to unit * (bytes[c] - offset), exactly.
-/// Source of the offset's use: sum (b - o) a = sum b a - o sum a, so unsigned bytes serve signed weights.
+/// Where `exists`, every code c of the format decodes to unit * (bytes[c] - offset), exactly. Source of the offset's
+/// use: sum (b - o) a = sum b a - o sum a, so unsigned bytes serve signed weights.
 template <std::size_t Count> struct IntegerView {
   bool exists = false;
   float unit = 1;
@@ -18,8 +18,8 @@ template <std::size_t Count> struct IntegerView {
   std::array<std::uint8_t, Count> bytes{};
 };
 
-/// The integer view of a scalar format of at most 8 bits, computed from its values: the unit is its smallest
-/// positive value, and exists where all values are multiples of it that fit a byte with an offset.
+/// The integer view of a scalar format of at most 8 bits, computed from its values: the unit is its smallest positive
+/// value, and exists where all values are multiples of it that fit a byte with an offset.
 template <Format F>
   requires(dim_of<F> == 1 && table_size_of<F> == 0 && F::bits <= 8)
 consteval auto make_integer_view() {

@@ -26,11 +26,10 @@ std::vector<Level<F>> make_levels(const float* table = nullptr) {
     decode_to<F>(code, table, &value);
     if (std::isfinite(value) && !(value == 0 && std::signbit(value))) levels.push_back({value, code});
   }
-  std::stable_sort(levels.begin(), levels.end(),
-                   [](const auto& a, const auto& b) { return a.value < b.value; });
-  levels.erase(std::unique(levels.begin(), levels.end(),
-                           [](const auto& a, const auto& b) { return a.value == b.value; }),
-               levels.end());
+  std::stable_sort(levels.begin(), levels.end(), [](const auto& a, const auto& b) { return a.value < b.value; });
+  levels.erase(
+      std::unique(levels.begin(), levels.end(), [](const auto& a, const auto& b) { return a.value == b.value; }),
+      levels.end());
   return levels;
 }
 
@@ -39,8 +38,8 @@ template <class F> struct Neighbours { Level<F> below, above; };
 
 /// `levels` as made by make_levels; not empty.
 template <class F> Neighbours<F> neighbours(const std::vector<Level<F>>& levels, float x) {
-  const auto up = std::lower_bound(levels.begin(), levels.end(), x,
-                                   [](const Level<F>& level, float v) { return level.value < v; });
+  const auto up =
+      std::lower_bound(levels.begin(), levels.end(), x, [](const Level<F>& level, float v) { return level.value < v; });
   if (up == levels.end()) return {levels.back(), levels.back()};
   if (up == levels.begin() || up->value == x) return {*up, *up};
   return {*(up - 1), *up};

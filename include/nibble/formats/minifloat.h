@@ -19,13 +19,12 @@ enum class Special {
 
 enum class Sign { Signed, Unsigned };
 
-/// What becomes of finite values beyond the largest: that value, or what the standard says: infinity, else
-/// NaN, else that value. An infinity stays one where the format has one, else becomes NaN, else the largest
-/// value.
+/// What becomes of finite values beyond the largest: that value, or what the standard says: infinity, else NaN, else
+/// that value. An infinity stays one where the format has one, else becomes NaN, else the largest value.
 enum class Overflow { Saturate, Standard };
 
-/// How a value between two neighbours is rounded. Stochastic takes the upper one (in magnitude) with a
-/// probability equal to the distance from the lower, decided by 32 random bits.
+/// How a value between two neighbours is rounded. Stochastic takes the upper one (in magnitude) with a probability
+/// equal to the distance from the lower, decided by 32 random bits.
 enum class RoundTo { NearestEven, NearestAway, Zero, Stochastic };
 
 /// 2^exponent, exact, for -1022 <= exponent <= 1023.
@@ -33,16 +32,14 @@ constexpr double power_of_two(int exponent) {
   return std::bit_cast<double>(static_cast<std::uint64_t>(exponent + 1023) << 52);
 }
 
-/// E exponent bits, M mantissa bits, value 2^(e - Bias) * (1 + m / 2^M), subnormals below.
-/// Negative values, and zeros where the format has none, encode to NaN (Standard) or the smallest value
-/// (Saturate) in unsigned formats. NaN encodes to NaN; where there is none, to negative zero or 0 as
-/// ml_dtypes does. Sources: OCP OFP8 1.0; OCP MX 1.0; IEEE 754; ml_dtypes for the FNUZ kinds.
+/// E exponent bits, M mantissa bits, value 2^(e - Bias) * (1 + m / 2^M), subnormals below. Negative values, and zeros
+/// where the format has none, encode to NaN (Standard) or the smallest value (Saturate) in unsigned formats. NaN
+/// encodes to NaN; where there is none, to negative zero or 0 as ml_dtypes does. Sources: OCP OFP8 1.0; OCP MX 1.0;
+/// IEEE 754; ml_dtypes for the FNUZ kinds.
 template <int E, int M, int Bias = (1 << (E - 1)) - 1, Special S = Special::Ieee, Sign Sg = Sign::Signed>
 struct MiniFloat {
-  static_assert(E >= 1 && E <= 8 && M >= 0 && E + M <= 15,
-                "E1..E8 exponent bits, 15 bits beside the sign at most");
-  static_assert(S != Special::Scale || (M == 0 && Sg == Sign::Unsigned),
-                "a scale has neither mantissa nor sign");
+  static_assert(E >= 1 && E <= 8 && M >= 0 && E + M <= 15, "E1..E8 exponent bits, 15 bits beside the sign at most");
+  static_assert(S != Special::Scale || (M == 0 && Sg == Sign::Unsigned), "a scale has neither mantissa nor sign");
   static_assert((1 << E) - 1 - Bias - (S == Special::Ieee || (M == 0 && S != Special::Finite)) <= 127 &&
                     -Bias - M >= -149,
                 "every value must be a float");
@@ -63,8 +60,7 @@ struct MiniFloat {
   static constexpr bool has_infinity = S == Special::Ieee;
   static constexpr bool has_nan = S != Special::Finite && !(S == Special::Ieee && M == 0);
   static constexpr unsigned infinity_code = ((1u << E) - 1) << M;
-  static constexpr unsigned nan_code = S == Special::Ieee
-                                           ? infinity_code | (M > 0 ? 1u << (M > 0 ? M - 1 : 0) : 0)
+  static constexpr unsigned nan_code = S == Special::Ieee   ? infinity_code | (M > 0 ? 1u << (M > 0 ? M - 1 : 0) : 0)
                                        : S == Special::Fnuz ? sign_bit
                                        : has_nan            ? magnitude_mask
                                                             : sign_bit;
@@ -75,8 +71,7 @@ struct MiniFloat {
   static constexpr float decode(code_type code) {
     const unsigned magnitude = code & magnitude_mask;
     const bool negative = (code & sign_bit) != 0;
-    if (S == Special::Fnuz ? code == sign_bit
-                           : has_nan && magnitude > (has_infinity ? infinity_code : max_code))
+    if (S == Special::Fnuz ? code == sign_bit : has_nan && magnitude > (has_infinity ? infinity_code : max_code))
       return std::numeric_limits<float>::quiet_NaN();
     double value = 0;
     if (has_infinity && magnitude == infinity_code) {
@@ -105,13 +100,10 @@ struct MiniFloat {
     if (magnitude > 0x7f800000u)
       return static_cast<code_type>(S == Special::Ieee || S == Special::Fn ? sign | nan_code : nan_code);
     if (!is_signed && negative && (magnitude != 0 || S == Special::Scale))
-      return static_cast<code_type>(has_nan && (O == Overflow::Standard || S == Special::Scale) ? nan_code
-                                                                                                : 0);
+      return static_cast<code_type>(has_nan && (O == Overflow::Standard || S == Special::Scale) ? nan_code : 0);
     if (magnitude == 0x7f800000u) {
       if (has_infinity) return static_cast<code_type>(sign | infinity_code);
-      return static_cast<code_type>(!has_nan           ? sign | max_code
-                                    : S == Special::Fn ? sign | nan_code
-                                                       : nan_code);
+      return static_cast<code_type>(!has_nan ? sign | max_code : S == Special::Fn ? sign | nan_code : nan_code);
     }
     if (magnitude == 0) {
       if (S == Special::Scale) return static_cast<code_type>(O == Overflow::Standard ? nan_code : 0);
@@ -119,8 +111,7 @@ struct MiniFloat {
     }
     const unsigned code = round<R>(magnitude, random);
     if (code > max_code) {
-      if (O == Overflow::Saturate || !(has_nan || has_infinity))
-        return static_cast<code_type>(sign | max_code);
+      if (O == Overflow::Saturate || !(has_nan || has_infinity)) return static_cast<code_type>(sign | max_code);
       if (has_infinity) return static_cast<code_type>(sign | infinity_code);
       return static_cast<code_type>(S == Special::Fn ? sign | nan_code : nan_code);
     }
@@ -145,8 +136,7 @@ struct MiniFloat {
       exponent = -126 - shift;
     }
     if (S == Special::Scale && exponent < min_exponent) return 0;
-    const int quantum =
-        exponent > min_exponent ? exponent : min_exponent;  // codes here are 2^(quantum - M) apart
+    const int quantum = exponent > min_exponent ? exponent : min_exponent;  // codes here are 2^(quantum - M) apart
     const int shift = 23 - M + quantum - exponent;
     const unsigned base = static_cast<unsigned>(quantum - min_exponent) << M;
     unsigned steps = shift < 32 ? significand >> shift : 0;

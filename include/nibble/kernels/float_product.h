@@ -1,5 +1,4 @@
-// Y = W * X for any scheme and X of floats: panels are decoded to floats piece by piece and multiplied tile
-// by tile.
+// Y = W * X for any scheme and X of floats: panels are decoded to floats piece by piece and multiplied tile by tile.
 #pragma once
 
 #include "nibble/core/parallel.h"
@@ -23,8 +22,7 @@ template <class Tag, class S> class FloatProduct {
       Eigen::VectorXf column(w.cols());
       for (Index m = begin; m < end; ++m) {
         column = x.col(m).template cast<float>();
-        if (!column.allFinite())
-          invalid("gemm", "finite activations", text("a NaN or an infinity in column ", m));
+        if (!column.allFinite()) invalid("gemm", "finite activations", text("a NaN or an infinity in column ", m));
         float* out = x_.data() + m / column_tile * column_tile * depth_ + m % column_tile;
         const Index width = tile_width(m / column_tile);
         for (Index k = 0; k < w.cols(); ++k) out[(fast ? Layout<S>::place(k) : k) * width] = column[k];

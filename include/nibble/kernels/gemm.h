@@ -10,7 +10,7 @@ namespace nibble {
 struct GemmOptions {
   int threads = 1;           ///< parts that panels of 16 rows are spread over; at least 1
   std::optional<Isa> isa{};  ///< instruction set; by default NIBBLE_ISA's, else the best that the CPU has
-  Executor executor{};  ///< what runs the parts; by default OpenMP where compiled with it, else the caller
+  Executor executor{};       ///< what runs the parts; by default OpenMP where compiled with it, else the caller
 };
 
 namespace kernels {
@@ -34,33 +34,29 @@ void check_product(const QuantizedMatrix<S>& w, Index x_rows, Index x_cols, cons
     invalid("gemm", "Y in memory of its own", "one that overlaps W or X");
 }
 
-/// The bytes that a dense expression with memory of its own spans, from `data` on; none for other
-/// expressions.
+/// The bytes that a dense expression with memory of its own spans, from `data` on; none for other expressions.
 template <class Derived> std::pair<const void*, Index> memory_of(const Eigen::MatrixBase<Derived>& x) {
   if constexpr ((Eigen::internal::traits<Derived>::Flags & Eigen::DirectAccessBit) != 0) {
     const Derived& d = x.derived();
     if (d.size() > 0)
-      return {d.data(),
-              static_cast<Index>(sizeof(typename Derived::Scalar)) *
-                  ((d.outerSize() - 1) * d.outerStride() + (d.innerSize() - 1) * d.innerStride() + 1)};
+      return {d.data(), static_cast<Index>(sizeof(typename Derived::Scalar)) *
+                            ((d.outerSize() - 1) * d.outerStride() + (d.innerSize() - 1) * d.innerStride() + 1)};
   }
   return {nullptr, 0};
 }
 
 template <class Product>
-void run_product(const Product& product, Index rows, Eigen::Ref<Eigen::MatrixXf>& y,
-                 const Parallel& parallel) {
+void run_product(const Product& product, Index rows, Eigen::Ref<Eigen::MatrixXf>& y, const Parallel& parallel) {
   parallel_for((rows + lanes - 1) / lanes, parallel,
                [&](Index begin, Index end) { product.panels(begin, end, y.data(), y.outerStride()); });
 }
 
 }  // namespace kernels
 
-/// Y = W * X in float arithmetic, exact in the weights; |error| <= K eps |W| |X| element by element. W is N x
-/// K, X any dense K x M expression, Y an existing N x M matrix or block. The result does not depend on the
-/// number of threads. Throws std::invalid_argument, before anything is written, on shapes that do not fit, a
-/// NaN or infinity in X, fewer than 1 thread, an instruction set that the CPU lacks, and Y overlapping X or
-/// W.
+/// Y = W * X in float arithmetic, exact in the weights; |error| <= K eps |W| |X| element by element. W is N x K, X any
+/// dense K x M expression, Y an existing N x M matrix or block. The result does not depend on the number of threads.
+/// Throws std::invalid_argument, before anything is written, on shapes that do not fit, a NaN or infinity in X, fewer
+/// than 1 thread, an instruction set that the CPU lacks, and Y overlapping X or W.
 template <class S, class Derived, unsigned Baseline = isa::baseline>
 void gemm(const QuantizedMatrix<S>& w, const Eigen::MatrixBase<Derived>& x, Eigen::Ref<Eigen::MatrixXf> y,
           const GemmOptions& options = {}) {
@@ -73,11 +69,11 @@ void gemm(const QuantizedMatrix<S>& w, const Eigen::MatrixBase<Derived>& x, Eige
   });
 }
 
-/// Y = W * X for quantized activations, in integer arithmetic where the values of W's format are small
-/// integers times a unit (integers, E2M1, ...): int32 sums within each group of W and of X are exact, scales
-/// are applied in float. Other formats multiply the dequantized X in float arithmetic. Same bits on every
-/// instruction set and number of threads. Shapes and errors as above. Groups of W and X need a common divisor
-/// that is a multiple of 4 inputs, or groups of W must divide those of X.
+/// Y = W * X for quantized activations, in integer arithmetic where the values of W's format are small integers times a
+/// unit (integers, E2M1, ...): int32 sums within each group of W and of X are exact, scales are applied in float. Other
+/// formats multiply the dequantized X in float arithmetic. Same bits on every instruction set and number of threads.
+/// Shapes and errors as above. Groups of W and X need a common divisor that is a multiple of 4 inputs, or groups of W
+/// must divide those of X.
 template <class S, class A, unsigned Baseline = isa::baseline>
 void gemm(const QuantizedMatrix<S>& w, const QuantizedActivations<A>& x, Eigen::Ref<Eigen::MatrixXf> y,
           const GemmOptions& options = {}) {

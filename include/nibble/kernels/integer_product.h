@@ -1,5 +1,4 @@
-// Y = W * X for W with small integer values and quantized X: cuts both into panels, tiles and steps for
-// IntegerDot.
+// Y = W * X for W with small integer values and quantized X: cuts both into panels, tiles and steps for IntegerDot.
 #pragma once
 
 #include <numeric>
@@ -12,32 +11,29 @@
 
 namespace nibble::kernels {
 
-/// How the places of a row are cut into steps, each inside one group of W (scheme S) and one of X (scheme A).
-/// Sizes are in places.
+/// How the places of a row are cut into steps, each inside one group of W (scheme S) and one of X (scheme A). Sizes are
+/// in places.
 template <class S, class A> struct Steps {
   static constexpr Index w_group = Layout<S>::group_places;
   /// Where groups of W are padded to whole quanta, X is laid out with the same gaps.
   static constexpr bool gaps = Layout<S>::group_codes != Layout<S>::group_places;
   static constexpr Index x_group = !gaps ? A::group_inputs : A::group_inputs / S::group_inputs * w_group;
-  static_assert(
-      !gaps || A::group_inputs % S::group_inputs == 0,
-      "groups of weights of no multiple of 4 inputs need activations per column or in groups of a multiple");
+  static_assert(!gaps || A::group_inputs % S::group_inputs == 0,
+                "groups of weights of no multiple of 4 inputs need activations per column or in groups of a multiple");
   static_assert(std::gcd(w_group, x_group) % 4 == 0,
                 "the groups of weights and of activations need a common divisor that is a multiple of 4");
 
   /// The largest step whose sums of products of bytes fit 32 bits: 255 * 127 * 65536 < 2^31.
   static constexpr Index longest = 65536;
   static constexpr Index common = std::gcd(w_group, x_group);
-  static constexpr Index size = common == 0         ? longest
-                                : common <= longest ? common
-                                                    : std::gcd(common, longest);
+  static constexpr Index size = common == 0 ? longest : common <= longest ? common : std::gcd(common, longest);
 
   /// The group of `group` places that step s lies in.
   static Index group_of(Index s, Index group) { return group == 0 ? 0 : s * size / group; }
 };
 
-/// The integer product W * X, 0 < K. Sums are exact; one fused multiply-add per step and the factor at the
-/// end round, in the same order on every instruction set, so that all give the same bits.
+/// The integer product W * X, 0 < K. Sums are exact; one fused multiply-add per step and the factor at the end round,
+/// in the same order on every instruction set, so that all give the same bits.
 template <class Tag, class S, class A> class IntegerProduct {
  public:
   using Cut = Steps<S, A>;
@@ -97,9 +93,9 @@ template <class Tag, class S, class A> class IntegerProduct {
   /// Whether scales and zero points lie as IntegerDot reads them; else they are copied, once per step.
   static constexpr bool own_steps = Cut::size == Cut::w_group && !Layout<S>::per_tensor;
   static constexpr bool own_scales = own_steps && ScaleLanes<Tag, typename S::scale::format>::exists;
-  using Dot = IntegerDot<Tag, in_place ? F::bits : 8, in_place ? top : 0,
-                         std::conditional_t<own_scales, typename S::scale::format, formats::Float32>,
-                         S::affine, grouped>;
+  using Dot =
+      IntegerDot<Tag, in_place ? F::bits : 8, in_place ? top : 0,
+                 std::conditional_t<own_scales, typename S::scale::format, formats::Float32>, S::affine, grouped>;
   static_assert(!S::affine || 1 / view.unit == static_cast<int>(1 / view.unit),
                 "zero points are multiples of the unit");
 
@@ -153,8 +149,7 @@ template <class Tag, class S, class A> class IntegerProduct {
   /// Everything of IntegerTile that belongs to panel p.
   void load_panel(Index p, PanelScratch& scratch, IntegerTile& tile) const {
     const Layout<S>& layout = w_.layout();
-    for (std::size_t i = 0; i < layout.planes.count; ++i)
-      tile.panel.plane[i] = w_.plane(i) + p * layout.panel_bytes(i);
+    for (std::size_t i = 0; i < layout.planes.count; ++i) tile.panel.plane[i] = w_.plane(i) + p * layout.panel_bytes(i);
     tile.lookup = view.bytes.data();
     tile.quanta = quanta_;
     tile.step = Cut::size / 4;
@@ -171,12 +166,10 @@ template <class Tag, class S, class A> class IntegerProduct {
       if constexpr (Layout<S>::per_tensor)
         std::fill_n(scratch.group_scales.data(), lanes, S::scale::format::decode(*codes));
       else
-        DecodeScales<Tag, typename S::scale::format>::run(codes, layout.groups * lanes,
-                                                          scratch.group_scales.data());
+        DecodeScales<Tag, typename S::scale::format>::run(codes, layout.groups * lanes, scratch.group_scales.data());
       for (Index s = 0; s < steps_; ++s)
         std::memcpy(scratch.scales.data() + s * lanes,
-                    scratch.group_scales.data() + Cut::group_of(s, Cut::w_group) * lanes,
-                    lanes * sizeof(float));
+                    scratch.group_scales.data() + Cut::group_of(s, Cut::w_group) * lanes, lanes * sizeof(float));
     }
     if constexpr (S::affine) {
       const std::uint8_t* zeros = w_.zeros() + scales_at;

@@ -1,5 +1,4 @@
-// What micro-kernels are given: one panel of 16 rows of W and one tile of up to 12 columns of X. Raw pointers
-// only.
+// What micro-kernels are given: one panel of 16 rows of W and one tile of up to 12 columns of X. Raw pointers only.
 #pragma once
 
 #include <cstddef>
@@ -14,8 +13,7 @@ inline constexpr int lanes = 16;
 /// Columns of the widest tile.
 inline constexpr int max_columns = static_cast<int>(column_tile);
 
-/// Quanta (runs of 4 places) in one line of the narrowest plane of b-bit codes: what a decoder takes at a
-/// time.
+/// Quanta (runs of 4 places) in one line of the narrowest plane of b-bit codes: what a decoder takes at a time.
 constexpr int block_quanta(int bits) {
   const PlaneWidths planes = plane_widths(bits);
   return 8 / planes.width[planes.count - 1];
@@ -31,10 +29,9 @@ constexpr std::ptrdiff_t quantum_line(std::ptrdiff_t q, int width) {
   return static_cast<std::ptrdiff_t>(static_cast<std::size_t>(q) * static_cast<std::size_t>(width) / 8 * 64);
 }
 
-/// Calls Kernel::multiply<columns>(tile), 1 <= columns <= max_columns: tiles have their width as a constant,
-/// so that sums stay in registers.
-template <class Kernel, int C = max_columns, class Tile>
-void multiply_columns(const Tile& tile, int columns) {
+/// Calls Kernel::multiply<columns>(tile), 1 <= columns <= max_columns: tiles have their width as a constant, so that
+/// sums stay in registers.
+template <class Kernel, int C = max_columns, class Tile> void multiply_columns(const Tile& tile, int columns) {
   if constexpr (C == 1) {
     Kernel::template multiply<1>(tile);
   } else {
@@ -43,16 +40,15 @@ void multiply_columns(const Tile& tile, int columns) {
   }
 }
 
-/// Integer products of a panel with a tile of `columns` columns. K is cut into steps of `step` quanta (the
-/// last may be shorter), each inside one group of W and of X; step and quanta are multiples of
-/// block_quanta(bits).
+/// Integer products of a panel with a tile of `columns` columns. K is cut into steps of `step` quanta (the last may be
+/// shorter), each inside one group of W and of X; step and quanta are multiples of block_quanta(bits).
 ///
-///     integer[r][c] = start(r, c) + sum over the step of byte[r][k] * x[k][c]                exact, modulo
-///     2^32 sum[r][c]     = fma(float(integer), value(w_scales[step][r]) (* x_scales[step][c]), sum) steps in
-///     order y[c][r]       = sum[r][c] * factors[c]
+///     integer[r][c] = start(r, c) + sum over the step of byte[r][k] * x[k][c]          exact, modulo 2^32
+///     sum[r][c]     = fma(float(integer), value(w_scales[step][r]) (* x_scales[step][c]), sum)   steps in order
+///     y[c][r]       = sum[r][c] * factors[c]
 ///
-/// with start = x_starts[step][c], in affine schemes + w_zeros[step][r] * x_zeros[step][c]. The driver keeps
-/// 255 * 127 * 4 * step < 2^31.
+/// with start = x_starts[step][c], in affine schemes + w_zeros[step][r] * x_zeros[step][c]. The driver keeps 255 * 127
+/// * 4 * step < 2^31.
 struct IntegerTile {
   Panel panel;
   const std::uint8_t* lookup = nullptr;    ///< 16 bytes that codes of at most 4 bits stand for
@@ -77,9 +73,8 @@ struct FloatTile {
   float* acc = nullptr;      ///< [column][16], aligned
 };
 
-/// Decoding of `quanta` quanta of a panel from `first` on, a multiple of block_quanta(bits), as is `group`
-/// (the quanta of one group; the last may be cut short): out[4 q + i][r] = (value(code) - zeros[group][r]) *
-/// scales[group][r].
+/// Decoding of `quanta` quanta of a panel from `first` on, a multiple of block_quanta(bits), as is `group` (the quanta
+/// of one group; the last may be cut short): out[4 q + i][r] = (value(code) - zeros[group][r]) * scales[group][r].
 struct DecodeTile {
   Panel panel;
   const float* values = nullptr;  ///< 2^bits values; null: the code itself

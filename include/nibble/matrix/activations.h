@@ -7,9 +7,9 @@
 
 namespace nibble {
 
-/// A K x M matrix of small signed integers, each column quantized along K: scheme S is Int<B, PerRow> (one
-/// scale per column) or Int<B, Group<G>> (one for each G inputs of a column). An element is code * scale, and
-/// codes keep to the symmetric range, so -128 never occurs.
+/// A K x M matrix of small signed integers, each column quantized along K: scheme S is Int<B, PerRow> (one scale per
+/// column) or Int<B, Group<G>> (one for each G inputs of a column). An element is code * scale, and codes keep to the
+/// symmetric range, so -128 never occurs.
 ///
 /// Columns lie in tiles of 12, the last one as wide as what is left. Within a tile of width w:
 ///
@@ -52,16 +52,11 @@ template <class S = Int<8>> class QuantizedActivations {
   /// The element at (k, m).
   float at(Index k, Index m) const {
     if (k < 0 || k >= rows() || m < 0 || m >= cols())
-      invalid("QuantizedActivations::at", text("an index inside ", rows(), " x ", cols()),
-              text("(", k, ", ", m, ")"));
+      invalid("QuantizedActivations::at", text("an index inside ", rows(), " x ", cols()), text("(", k, ", ", m, ")"));
     return static_cast<float>(code(k, m)) * scale(Layout<S>::group_of(k), m);
   }
-  std::int8_t code(Index k, Index m) const {
-    return codes_[static_cast<std::size_t>(shape_.code_index(k, m))];
-  }
-  float scale(Index group, Index m) const {
-    return scales_[static_cast<std::size_t>(shape_.scale_index(group, m))];
-  }
+  std::int8_t code(Index k, Index m) const { return codes_[static_cast<std::size_t>(shape_.code_index(k, m))]; }
+  float scale(Index group, Index m) const { return scales_[static_cast<std::size_t>(shape_.scale_index(group, m))]; }
 
   /// The K x M matrix of elements.
   Eigen::MatrixXf dequantize() const {
@@ -69,9 +64,7 @@ template <class S = Int<8>> class QuantizedActivations {
   }
 
   /// The codes and scales of a tile.
-  const std::int8_t* codes(Index tile) const {
-    return codes_.data() + tile * column_tile * shape_.padded_rows();
-  }
+  const std::int8_t* codes(Index tile) const { return codes_.data() + tile * column_tile * shape_.padded_rows(); }
   const float* scales(Index tile) const { return scales_.data() + tile * column_tile * shape_.groups(); }
 
  private:

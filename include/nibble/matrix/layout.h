@@ -11,8 +11,7 @@ using Index = std::ptrdiff_t;
 /// Columns of activations that lie, and are multiplied, together.
 inline constexpr Index column_tile = 12;
 
-/// Widths of the planes that a code of `bits` bits is cut into, most significant first, 0 where there are
-/// fewer.
+/// Widths of the planes that a code of `bits` bits is cut into, most significant first, 0 where there are fewer.
 struct PlaneWidths {
   std::array<int, 4> width{};
   std::size_t count = 0;
@@ -30,17 +29,16 @@ constexpr PlaneWidths plane_widths(int bits) {
 
 /// The layout of scheme S at a given size.
 ///
-/// Codes lie in panels of `height` rows. 64 bytes hold one field of `lane_codes` = 64 / height consecutive
-/// codes of each row of the panel: a *quantum*. A line of 64 bytes of a plane of width w holds 8 / w quanta,
-/// from the low bits up:
+/// Codes lie in panels of `height` rows. 64 bytes hold one field of `lane_codes` = 64 / height consecutive codes of
+/// each row of the panel: a *quantum*. A line of 64 bytes of a plane of width w holds 8 / w quanta, from the low bits
+/// up:
 ///
-///     height 16, width 4:   byte 4 r + i  =  code[r][8 l + i]  |  code[r][8 l + 4 + i] << 4      (line l, i
-///     = 0..3) height 1, width 4:    byte i        =  code[0][128 l + i]  |  code[0][128 l + 64 + i] << 4 (i
-///     = 0..63)
+///     height 16, width 4:  byte 4 r + i  =  code[r][8 l + i]    |  code[r][8 l + 4 + i] << 4     (line l, i = 0..3)
+///     height 1,  width 4:  byte i        =  code[0][128 l + i]  |  code[0][128 l + 64 + i] << 4  (i = 0..63)
 ///
-/// Panels follow each other; each plane is one array. Groups start on multiples of 4 codes (height 16), so a
-/// group of 10 takes 12 places; K is padded to a whole line of the narrowest plane, N to whole panels. Scales
-/// and zero points: [panel][group][row of the panel]. Sections start on cache lines.
+/// Panels follow each other; each plane is one array. Groups start on multiples of 4 codes (height 16), so a group of
+/// 10 takes 12 places; K is padded to a whole line of the narrowest plane, N to whole panels. Scales and zero points:
+/// [panel][group][row of the panel]. Sections start on cache lines.
 template <class S> struct Layout {
   static constexpr int height = S::panel_rows;
   static constexpr int lane_codes = 64 / height;
@@ -101,8 +99,7 @@ template <class S> struct Layout {
     const int width = planes.width[p];
     const Index line_codes = lane_codes * (8 / width);
     const Index in_line = at % line_codes;
-    return {row / height * panel_bytes(p) + at / line_codes * 64 + row % height * lane_codes +
-                in_line % lane_codes,
+    return {row / height * panel_bytes(p) + at / line_codes * 64 + row % height * lane_codes + in_line % lane_codes,
             static_cast<int>(in_line / lane_codes) * width};
   }
 

@@ -17,8 +17,8 @@ template <class S> struct GroupParams {
   float zero = 0;
 };
 
-/// What a QuantizedMatrix<S> of N x K holds, without its layout. Roundings fill it; QuantizedMatrix packs it.
-/// A weight is (decode(code) - zero) * decode(scale) * tensor_scale.
+/// What a QuantizedMatrix<S> of N x K holds, without its layout. Roundings fill it; QuantizedMatrix packs it. A weight
+/// is (decode(code) - zero) * decode(scale) * tensor_scale.
 template <class S> struct Parts {
   template <class T> using Matrix = Eigen::Matrix<T, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
 

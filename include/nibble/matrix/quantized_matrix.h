@@ -10,8 +10,8 @@
 
 namespace nibble {
 
-/// An N x K matrix of scheme S. A value: copies share the bytes, which never change, so any number of threads
-/// may use one at once. See Layout for how it lies in memory.
+/// An N x K matrix of scheme S. A value: copies share the bytes, which never change, so any number of threads may use
+/// one at once. See Layout for how it lies in memory.
 template <class S> class QuantizedMatrix {
  public:
   using scheme = S;
@@ -50,15 +50,13 @@ template <class S> class QuantizedMatrix {
   /// Bytes that the matrix occupies, padding included.
   Index bytes() const { return layout_.size; }
 
-  /// Stored bits (codes, scales, zero points, tables, tensor scale) over N K, without padding; 0 where N K =
-  /// 0.
+  /// Stored bits (codes, scales, zero points, tables, tensor scale) over N K, without padding; 0 where N K = 0.
   double bits_per_weight() const {
     if (rows() == 0 || cols() == 0) return 0;
     const double groups = static_cast<double>((layout_.per_tensor ? 1 : rows()) * layout_.groups);
     const double bits = static_cast<double>(rows() * layout_.codes) * S::format::bits +
                         groups * (S::scale::format::bits + (S::affine ? 8 : 0)) +
-                        static_cast<double>(rows()) * S::table_size * 32 +
-                        (S::scale::has_tensor_scale ? 32 : 0);
+                        static_cast<double>(rows()) * S::table_size * 32 + (S::scale::has_tensor_scale ? 32 : 0);
     return bits / (static_cast<double>(rows()) * static_cast<double>(cols()));
   }
 
@@ -81,8 +79,7 @@ template <class S> class QuantizedMatrix {
   /// The weight at (i, j). Throws std::invalid_argument where it lies outside.
   float at(Index i, Index j) const {
     if (i < 0 || i >= rows() || j < 0 || j >= cols())
-      invalid("QuantizedMatrix::at", text("an index inside ", rows(), " x ", cols()),
-              text("(", i, ", ", j, ")"));
+      invalid("QuantizedMatrix::at", text("an index inside ", rows(), " x ", cols()), text("(", i, ", ", j, ")"));
     float values[S::dim];
     decode(i, j / S::dim, values);
     return values[j % S::dim];
@@ -126,8 +123,8 @@ template <class S> class QuantizedMatrix {
     return a.rows() == b.rows() && a.cols() == b.cols() && a.bytes_ == b.bytes_;
   }
 
-  /// Writes the matrix: a header of a multiple of 64 bytes ("NIBBLEQM", version, scheme, size), then the
-  /// bytes. Throws IoError where the stream does not take them.
+  /// Writes the matrix: a header of a multiple of 64 bytes ("NIBBLEQM", version, scheme, size), then the bytes. Throws
+  /// IoError where the stream does not take them.
   void save(std::ostream& out) const {
     const std::vector<char> head = header(layout_);
     out.write(head.data(), static_cast<std::streamsize>(head.size()));
@@ -135,8 +132,8 @@ template <class S> class QuantizedMatrix {
     if (!out.flush()) raise(IoError("<stream>", 0, "cannot write a quantized matrix"));
   }
 
-  /// Reads what `save` wrote and leaves the stream behind it. Memory grows with the bytes that arrive, never
-  /// on the header's word. Throws IoError where the bytes end early or are not a matrix of this scheme.
+  /// Reads what `save` wrote and leaves the stream behind it. Memory grows with the bytes that arrive, never on the
+  /// header's word. Throws IoError where the bytes end early or are not a matrix of this scheme.
   static QuantizedMatrix load(std::istream& in) {
     std::vector<char> head(header_size());
     in.read(head.data(), static_cast<std::streamsize>(head.size()));
@@ -157,15 +154,15 @@ template <class S> class QuantizedMatrix {
     return QuantizedMatrix(layout, Bytes(std::move(bytes)));
   }
 
-  /// The matrix that `file`, the exact bytes that `save` wrote, holds; nothing is copied.
-  /// Throws IoError as `load` does, and where bytes follow the matrix.
+  /// The matrix that `file`, the exact bytes that `save` wrote, holds; nothing is copied. Throws IoError as `load`
+  /// does, and where bytes follow the matrix.
   static QuantizedMatrix map(const Bytes& file) {
     const Layout<S> layout = parse_header(reinterpret_cast<const char*>(file.data()), file.size());
     const std::size_t size = header_size() + static_cast<std::size_t>(layout.size);
     if (file.size() != size) raise(IoError("<memory>", file.size(), text("expected ", size, " bytes")));
     auto keep_alive = std::make_shared<Bytes>(file);
-    return QuantizedMatrix(
-        layout, Bytes(file.data() + header_size(), static_cast<std::size_t>(layout.size), keep_alive));
+    return QuantizedMatrix(layout,
+                           Bytes(file.data() + header_size(), static_cast<std::size_t>(layout.size), keep_alive));
   }
 
   /// For kernels: the dim weights of code column `c` of row `i`, the layout and the raw sections.
@@ -180,8 +177,7 @@ template <class S> class QuantizedMatrix {
   const std::uint8_t* zeros() const { return bytes_.data() + layout_.zero_offset; }
   float tensor_scale() const {
     float scale = 1;
-    if constexpr (S::scale::has_tensor_scale)
-      std::memcpy(&scale, bytes_.data() + layout_.tensor_offset, sizeof scale);
+    if constexpr (S::scale::has_tensor_scale) std::memcpy(&scale, bytes_.data() + layout_.tensor_offset, sizeof scale);
     return scale;
   }
   /// The table of a row; null where the scheme has none.
@@ -200,8 +196,7 @@ template <class S> class QuantizedMatrix {
       typename S::scale_code code;
       std::memcpy(&code, scales() + i * static_cast<Index>(sizeof code), sizeof code);
       if (!std::isfinite(S::scale::format::decode(code))) bad(layout_.scale_offset, "a scale is not finite");
-      if (S::affine && zeros()[i] >> S::format::bits != 0)
-        bad(layout_.zero_offset, "a zero point is out of range");
+      if (S::affine && zeros()[i] >> S::format::bits != 0) bad(layout_.zero_offset, "a zero point is out of range");
     }
     for (Index i = 0; i < rows() * S::table_size; ++i)
       if (!std::isfinite(table(0)[i])) bad(layout_.table_offset, "a table entry is not finite");
@@ -219,9 +214,7 @@ template <class S> class QuantizedMatrix {
     const auto shape = [](const auto& m) { return text(m.rows(), " x ", m.cols()); };
     expect(parts.rows >= 0 && parts.cols >= 0, "sizes of at least 0", text(parts.rows, " x ", parts.cols));
     const Parts<S> sample(parts.rows, parts.cols > 0 ? parts.cols : 0);
-    const auto same = [](const auto& a, const auto& b) {
-      return a.rows() == b.rows() && a.cols() == b.cols();
-    };
+    const auto same = [](const auto& a, const auto& b) { return a.rows() == b.rows() && a.cols() == b.cols(); };
     expect(same(parts.codes, sample.codes), "codes of N x ceil(K / dim)", shape(parts.codes));
     expect(same(parts.scales, sample.scales), "scales of N x groups", shape(parts.scales));
     expect(same(parts.zeros, sample.zeros), "zero points of the shape of the scales", shape(parts.zeros));
@@ -232,14 +225,12 @@ template <class S> class QuantizedMatrix {
       expect(std::isfinite(scale), "finite scales", scale);
     }
     for (Index i = 0; i < parts.zeros.size(); ++i)
-      expect(parts.zeros.data()[i] >> S::format::bits == 0, "zero points below 2^bits",
-             int{parts.zeros.data()[i]});
+      expect(parts.zeros.data()[i] >> S::format::bits == 0, "zero points below 2^bits", int{parts.zeros.data()[i]});
     for (Index r = 0; r < parts.rows; ++r) {
       for (Index c = 0; c < parts.codes.cols(); ++c) {
         const code_type code = parts.codes(r, c);
         expect((std::uint32_t{code} >> S::format::bits) == 0, "codes below 2^bits", std::uint32_t{code});
-        if constexpr (has_specials())
-          expect(finite(code, nullptr), "codes of finite values", std::uint32_t{code});
+        if constexpr (has_specials()) expect(finite(code, nullptr), "codes of finite values", std::uint32_t{code});
       }
     }
     return Layout<S>(parts.rows, parts.cols);
@@ -292,19 +283,17 @@ template <class S> class QuantizedMatrix {
     return static_cast<code_type>(code);
   }
 
-  /// "NIBBLEQM", u32 version, u32 length of the scheme's name, u64 rows, u64 columns, u64 bytes, the name,
-  /// zeros. Little-endian.
+  /// "NIBBLEQM", u32 version, u32 length of the scheme's name, u64 rows, u64 columns, u64 bytes, the name, zeros.
+  /// Little-endian.
   static constexpr std::uint32_t file_version = 1;
   static std::size_t header_size() {
-    return static_cast<std::size_t>(
-        round_up(static_cast<Index>(40 + S::name().size()), static_cast<Index>(alignment)));
+    return static_cast<std::size_t>(round_up(static_cast<Index>(40 + S::name().size()), static_cast<Index>(alignment)));
   }
   static std::vector<char> header(const Layout<S>& layout) {
     static_assert(std::endian::native == std::endian::little, "files are little-endian");
     const std::string name = S::name();
     const std::uint32_t counts[2] = {file_version, static_cast<std::uint32_t>(name.size())};
-    const std::uint64_t sizes[3] = {static_cast<std::uint64_t>(layout.rows),
-                                    static_cast<std::uint64_t>(layout.cols),
+    const std::uint64_t sizes[3] = {static_cast<std::uint64_t>(layout.rows), static_cast<std::uint64_t>(layout.cols),
                                     static_cast<std::uint64_t>(layout.size)};
     std::vector<char> head(header_size(), '\0');
     std::memcpy(head.data(), "NIBBLEQM", 8);
@@ -314,14 +303,11 @@ template <class S> class QuantizedMatrix {
     return head;
   }
   static Layout<S> parse_header(const char* head, std::size_t size) {
-    const auto bad = [](std::uint64_t offset, const std::string& what) {
-      raise(IoError("<matrix>", offset, what));
-    };
+    const auto bad = [](std::uint64_t offset, const std::string& what) { raise(IoError("<matrix>", offset, what)); };
     if (size < header_size()) bad(size, text("expected a header of ", header_size(), " bytes"));
     std::uint64_t sizes[3];
     std::memcpy(sizes, head + 16, sizeof sizes);
-    // No matrix that fits a 64-bit address space has more: this keeps the layout's arithmetic from
-    // overflowing.
+    // No matrix that fits a 64-bit address space has more: this keeps the layout's arithmetic from overflowing.
     constexpr std::uint64_t most = std::uint64_t{1} << 44;
     if (sizes[0] > most || sizes[1] > most || (sizes[1] > 0 && (sizes[0] + 16) > most / (sizes[1] + 1024)))
       bad(16, text("expected a size that fits memory, got ", sizes[0], " x ", sizes[1]));

@@ -35,24 +35,23 @@ struct Range {
   float reach() const { return high > -low ? high : -low; }
 };
 
-/// How scales are stored: as codes of format F. `Tensor` adds one float for the whole matrix that multiplies
-/// them all. `encode(reach, top, tensor)` is the code of the scale that lets a format whose largest value is
-/// `top` reach `reach`; `tensor_scale(reach, top)` chooses the float from the reach of the whole matrix.
+/// How scales are stored: as codes of format F. `Tensor` adds one float for the whole matrix that multiplies them all.
+/// `encode(reach, top, tensor)` is the code of the scale that lets a format whose largest value is `top` reach `reach`;
+/// `tensor_scale(reach, top)` chooses the float from the reach of the whole matrix.
 template <Format F> struct StoredScale {
   using format = F;
   static constexpr bool has_tensor_scale = false;
   static float tensor_scale(float, float) { return 1; }
   static typename F::code_type encode(float reach, float top, float) {
     const float scale = reach / top;
-    if (scale > F::max())
-      invalid("quantize", text("scales up to ", F::max(), " (", format_name<F>(), ")"), scale);
+    if (scale > F::max()) invalid("quantize", text("scales up to ", F::max(), " (", format_name<F>(), ")"), scale);
     return F::encode(scale);
   }
   static std::string name() { return format_name<F>(); }
 };
 
-/// A power of two as OCP MX asks for: 2^(floor(log2 reach) - floor(log2 top)).
-/// Source: OCP Microscaling Formats 1.0, section 6.3.
+/// A power of two as OCP MX asks for: 2^(floor(log2 reach) - floor(log2 top)). Source: OCP Microscaling Formats 1.0,
+/// section 6.3.
 struct FloorScale {
   using format = formats::E8M0;
   static constexpr bool has_tensor_scale = false;
@@ -65,8 +64,8 @@ struct FloorScale {
   static std::string name() { return "e8m0"; }
 };
 
-/// E4M3 scales under one float scale, reach / (448 top), as NVFP4 has them. Block scales stay within the
-/// normal E4M3. Source: NVIDIA, NVFP4; the lower clamp as in torchao's nvfp4_quantize.
+/// E4M3 scales under one float scale, reach / (448 top), as NVFP4 has them. Block scales stay within the normal E4M3.
+/// Source: NVIDIA, NVFP4; the lower clamp as in torchao's nvfp4_quantize.
 struct NvScale {
   using format = formats::E4M3FN;
   static constexpr bool has_tensor_scale = true;
@@ -81,10 +80,9 @@ struct NvScale {
   static std::string name() { return "nv-e4m3"; }
 };
 
-/// What is stored: codes of format F; a scale of type S and perhaps a zero point (Z) for each group (G).
-/// Everything that depends on the type alone is a constant here.
-template <Format F, class G = PerRow, class S = StoredScale<formats::Float32>, class Z = NoZero>
-struct Scheme {
+/// What is stored: codes of format F; a scale of type S and perhaps a zero point (Z) for each group (G). Everything
+/// that depends on the type alone is a constant here.
+template <Format F, class G = PerRow, class S = StoredScale<formats::Float32>, class Z = NoZero> struct Scheme {
   using format = F;
   using group = G;
   using scale = S;

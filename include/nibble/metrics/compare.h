@@ -11,8 +11,7 @@
 
 namespace nibble {
 
-/// What stands for a matrix: sizes, dense values, bits per weight. QuantizedMatrix and every compound of
-/// them.
+/// What stands for a matrix: sizes, dense values, bits per weight. QuantizedMatrix and every compound of them.
 template <class Q>
 concept LowBitMatrix = requires(const Q& q) {
   { q.rows() } -> std::convertible_to<Index>;
@@ -33,9 +32,8 @@ struct Comparison {
     const auto flags = out.flags();
     const auto precision = out.precision();
     out << c.rows << " x " << c.cols << ", " << std::fixed << std::setprecision(3) << c.bits_per_weight
-        << " bits per weight, SQNR " << std::setprecision(2) << c.sqnr << " dB, relative error "
-        << std::setprecision(3) << 100 * c.relative_error << " %, max error " << std::scientific
-        << c.max_error;
+        << " bits per weight, SQNR " << std::setprecision(2) << c.sqnr << " dB, relative error " << std::setprecision(3)
+        << 100 * c.relative_error << " %, max error " << std::scientific << c.max_error;
     out.flags(flags);
     out.precision(precision);
     return out;
@@ -71,16 +69,14 @@ inline void check_shape(const char* function, const char* what, Index rows, Inde
 
 }  // namespace metrics
 
-/// W (N x K, any dense expression) against the weights of `q`. Throws std::invalid_argument where shapes
-/// differ.
+/// W (N x K, any dense expression) against the weights of `q`. Throws std::invalid_argument where shapes differ.
 template <class Derived, LowBitMatrix Q> Comparison compare(const Eigen::MatrixBase<Derived>& w, const Q& q) {
   metrics::check_shape("compare", "a quantized matrix", w.rows(), w.cols(), q.rows(), q.cols());
   return metrics::difference(w.derived().eval(), Eigen::MatrixXf(q.dequantize()), q.bits_per_weight());
 }
 
-/// The outputs W * X, in double, against those of `q`, which multiplies X itself: X is K x M floats, or
-/// quantized activations made from `x`, whose error then counts too. Throws std::invalid_argument where
-/// shapes differ.
+/// The outputs W * X, in double, against those of `q`, which multiplies X itself: X is K x M floats, or quantized
+/// activations made from `x`, whose error then counts too. Throws std::invalid_argument where shapes differ.
 template <class DW, LowBitMatrix Q, class DX>
 Comparison compare_outputs(const Eigen::MatrixBase<DW>& w, const Q& q, const Eigen::MatrixBase<DX>& x) {
   return compare_outputs(w, q, x, x.derived());
@@ -90,8 +86,7 @@ Comparison compare_outputs(const Eigen::MatrixBase<DW>& w, const Q& q, const Eig
                            const Right& right) {
   metrics::check_shape("compare_outputs", "a quantized matrix", w.rows(), w.cols(), q.rows(), q.cols());
   metrics::check_shape("compare_outputs", "activations", w.cols(), x.cols(), x.rows(), x.cols());
-  metrics::check_shape("compare_outputs", "quantized activations", x.rows(), x.cols(), right.rows(),
-                       right.cols());
+  metrics::check_shape("compare_outputs", "quantized activations", x.rows(), x.cols(), right.rows(), right.cols());
   const Eigen::MatrixXd exact = w.template cast<double>() * x.template cast<double>();
   return metrics::difference(exact, Eigen::MatrixXf(q * right), q.bits_per_weight());
 }

@@ -8,21 +8,18 @@
 
 namespace nibble {
 
-/// A rounding fills the codes, scales and zero points of `parts`, whose tensor scale and tables are set, from
-/// W. Results must not depend on `parallel`.
+/// A rounding fills the codes, scales and zero points of `parts`, whose tensor scale and tables are set, from W.
+/// Results must not depend on `parallel`.
 template <class R, class S>
-concept Rounding = requires(const R& rounding, const RowMajorMatrixXf& w, Parts<S>& parts,
-                            const Parallel& parallel) {
+concept Rounding = requires(const R& rounding, const RowMajorMatrixXf& w, Parts<S>& parts, const Parallel& parallel) {
   rounding.round(w, AbsMax{}, parts, parallel);
 };
 
-/// Chooses the scales of every group by `rule`, then each code by encode(quantizer, weights, params, row,
-/// code column).
+/// Chooses the scales of every group by `rule`, then each code by encode(quantizer, weights, params, row, code column).
 template <class S, class Rule, class Encode>
 void round_by_group(const RowMajorMatrixXf& w, const Rule& rule, Parts<S>& parts, const Parallel& parallel,
                     const Encode& encode) {
-  const auto round_group = [&](Index row, Index first, std::span<const float> weights,
-                               const GroupParams<S>& params) {
+  const auto round_group = [&](Index row, Index first, std::span<const float> weights, const GroupParams<S>& params) {
     const Quantizer<S> quantizer{parts.tensor_scale, parts.table(row)};
     Quantizer<S>::for_each_code(weights, [&](Index c, const float* x) {
       const Index column = first / S::dim + c;
@@ -34,8 +31,7 @@ void round_by_group(const RowMajorMatrixXf& w, const Rule& rule, Parts<S>& parts
   };
   GroupParams<S> whole;
   if (std::same_as<typename S::group, PerTensor> && w.size() > 0) {
-    whole = rule({w.data(), static_cast<std::size_t>(w.size())},
-                 Quantizer<S>{parts.tensor_scale, parts.table(0)});
+    whole = rule({w.data(), static_cast<std::size_t>(w.size())}, Quantizer<S>{parts.tensor_scale, parts.table(0)});
     parts.set_group(0, 0, whole);
   }
   parallel_for(w.rows(), parallel, [&](Index begin, Index end) {
@@ -44,8 +40,7 @@ void round_by_group(const RowMajorMatrixXf& w, const Rule& rule, Parts<S>& parts
         if constexpr (std::same_as<typename S::group, PerTensor>) {
           round_group(row, first, span(row, first, count), whole);
         } else {
-          const auto params =
-              rule(span(row, first, count), Quantizer<S>{parts.tensor_scale, parts.table(row)});
+          const auto params = rule(span(row, first, count), Quantizer<S>{parts.tensor_scale, parts.table(row)});
           parts.set_group(row, g, params);
           round_group(row, first, span(row, first, count), params);
         }
@@ -57,39 +52,36 @@ void round_by_group(const RowMajorMatrixXf& w, const Rule& rule, Parts<S>& parts
 /// Every weight to the nearest value, ties to the even code.
 struct Nearest {
   template <class S, class Rule>
-  void round(const RowMajorMatrixXf& w, const Rule& rule, Parts<S>& parts,
-             const Parallel& parallel = {}) const {
+  void round(const RowMajorMatrixXf& w, const Rule& rule, Parts<S>& parts, const Parallel& parallel = {}) const {
     round_by_group(w, rule, parts, parallel,
-                   [](const Quantizer<S>& quantizer, const float* x, const GroupParams<S>& params, Index,
-                      Index) { return quantizer.encode(x, params); });
+                   [](const Quantizer<S>& quantizer, const float* x, const GroupParams<S>& params, Index, Index) {
+                     return quantizer.encode(x, params);
+                   });
   }
 };
 
-/// Every weight to one of its two neighbouring values, the nearer the likelier, so that the expectation is
-/// the weight itself inside the range. Weight (i, j) depends on the seed and its position only.
+/// Every weight to one of its two neighbouring values, the nearer the likelier, so that the expectation is the weight
+/// itself inside the range. Weight (i, j) depends on the seed and its position only.
 struct Stochastic {
   std::uint64_t seed = 0;
 
   template <class S, class Rule>
-  void round(const RowMajorMatrixXf& w, const Rule& rule, Parts<S>& parts,
-             const Parallel& parallel = {}) const {
+  void round(const RowMajorMatrixXf& w, const Rule& rule, Parts<S>& parts, const Parallel& parallel = {}) const {
     static_assert(S::dim == 1, "stochastic rounding needs values that are ordered: a format of dim 1");
     using F = typename S::format;
     const Random random(seed);
     std::vector<Level<F>> levels;
     if constexpr (S::table_size == 0) levels = make_levels<F>();
-    round_by_group(w, rule, parts, parallel,
-                   [&](const Quantizer<S>& quantizer, const float* weight, const GroupParams<S>& params,
-                       Index i, Index j) {
-                     float x = 0;
-                     quantizer.normalize(weight, params, &x);
-                     const auto [below, above] =
-                         neighbours(S::table_size == 0 ? levels : make_levels<F>(quantizer.table), x);
-                     const float up = (x - below.value) / (above.value - below.value);
-                     const float u =
-                         random.uniform(static_cast<std::uint64_t>(j), static_cast<std::uint64_t>(i));
-                     return above.value > below.value && u < up ? above.code : below.code;
-                   });
+    round_by_group(
+        w, rule, parts, parallel,
+        [&](const Quantizer<S>& quantizer, const float* weight, const GroupParams<S>& params, Index i, Index j) {
+          float x = 0;
+          quantizer.normalize(weight, params, &x);
+          const auto [below, above] = neighbours(S::table_size == 0 ? levels : make_levels<F>(quantizer.table), x);
+          const float up = (x - below.value) / (above.value - below.value);
+          const float u = random.uniform(static_cast<std::uint64_t>(j), static_cast<std::uint64_t>(i));
+          return above.value > below.value && u < up ? above.code : below.code;
+        });
   }
 };
 

@@ -7,13 +7,12 @@
 
 namespace nibble {
 
-/// Quantizes X (K x M, any scalar type) symmetrically along K: scale = largest magnitude / S::format::max(),
-/// code = the integer nearest to x / scale, ties to even. S is Int<B, PerRow>, one scale per column (the
-/// default, 8 bits), or Int<B, Group<G>>, one for each G inputs of a column. An all-zero group has scale 0.
-/// Throws std::invalid_argument where X has a NaN or an infinity.
+/// Quantizes X (K x M, any scalar type) symmetrically along K: scale = largest magnitude / S::format::max(), code = the
+/// integer nearest to x / scale, ties to even. S is Int<B, PerRow>, one scale per column (the default, 8 bits), or
+/// Int<B, Group<G>>, one for each G inputs of a column. An all-zero group has scale 0. Throws std::invalid_argument
+/// where X has a NaN or an infinity.
 template <class S = Int<8>, class Derived>
-QuantizedActivations<S> quantize_activations(const Eigen::MatrixBase<Derived>& x,
-                                             const Parallel& parallel = {}) {
+QuantizedActivations<S> quantize_activations(const Eigen::MatrixBase<Derived>& x, const Parallel& parallel = {}) {
   using Shape = typename QuantizedActivations<S>::Shape;
   const Shape shape{x.rows(), x.cols()};
   AlignedArray<std::int8_t> codes(static_cast<std::size_t>(shape.padded_rows() * shape.cols));

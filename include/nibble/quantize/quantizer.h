@@ -51,8 +51,7 @@ template <class S> struct Quantizer {
     for (int d = 0; d < S::dim; ++d) weights[d] = (weights[d] - p.zero) * p.scale;
   }
 
-  /// Calls f(code column within the group, its dim weights) for each code; the last one is filled up with
-  /// zeros.
+  /// Calls f(code column within the group, its dim weights) for each code; the last one is filled up with zeros.
   template <class F> static void for_each_code(std::span<const float> group, F&& f) {
     const std::size_t whole = group.size() / S::dim;
     for (std::size_t c = 0; c < whole; ++c) f(static_cast<Index>(c), group.data() + c * S::dim);

@@ -5,8 +5,7 @@
 
 namespace nibble {
 
-/// A scale rule maps the weights of one group to the scale and zero point that a Quantizer<S> stores for
-/// them.
+/// A scale rule maps the weights of one group to the scale and zero point that a Quantizer<S> stores for them.
 template <class R, class S>
 concept ScaleRule = requires(const R& rule, std::span<const float> group, const Quantizer<S>& quantizer) {
   { rule(group, quantizer) } -> std::same_as<GroupParams<S>>;
@@ -19,8 +18,7 @@ struct AbsMax {
     for (float w : group) reach = std::max(reach, std::abs(w));
     return {-reach, reach};
   }
-  template <class S>
-  GroupParams<S> operator()(std::span<const float> group, const Quantizer<S>& quantizer) const {
+  template <class S> GroupParams<S> operator()(std::span<const float> group, const Quantizer<S>& quantizer) const {
     return quantizer.params(range(group));
   }
 };
@@ -32,23 +30,21 @@ struct MinMax {
     const auto [low, high] = std::minmax_element(group.begin(), group.end());
     return {*low, *high};
   }
-  template <class S>
-  GroupParams<S> operator()(std::span<const float> group, const Quantizer<S>& quantizer) const {
+  template <class S> GroupParams<S> operator()(std::span<const float> group, const Quantizer<S>& quantizer) const {
     return quantizer.params(range(group));
   }
 };
 
-/// Of the ranges from `shrink` to `stretch` times the whole one, `steps` of them evenly spaced, and the whole
-/// one itself, that with the least sum of |error|^power of nearest rounding. Never worse than MinMax.
-/// (Stretching pays where a power-of-two scale clips, or where a float format is finer elsewhere.)
+/// Of the ranges from `shrink` to `stretch` times the whole one, `steps` of them evenly spaced, and the whole one
+/// itself, that with the least sum of |error|^power of nearest rounding. Never worse than MinMax. (Stretching pays
+/// where a power-of-two scale clips, or where a float format is finer elsewhere.)
 struct MinimalError {
   int steps = 60;
   float shrink = 0.4f;
   float stretch = 1.4f;
   double power = 2;
 
-  template <class S>
-  GroupParams<S> operator()(std::span<const float> group, const Quantizer<S>& quantizer) const {
+  template <class S> GroupParams<S> operator()(std::span<const float> group, const Quantizer<S>& quantizer) const {
     if (steps < 2 || !(shrink > 0 && shrink <= stretch) || !(power > 0))
       invalid("MinimalError", "steps >= 2, 0 < shrink <= stretch, power > 0",
               text(steps, ", ", shrink, ", ", stretch, ", ", power));

@@ -1,5 +1,4 @@
-// AVX2: from the planes of a panel to registers of bytes, one code each. Half h of a panel is its rows 8 h ..
-// 8 h + 7.
+// AVX2: from the planes of a panel to registers of bytes, one code each. Half h of a panel is its rows 8 h .. 8 h + 7.
 #pragma once
 #if defined __x86_64__ || defined _M_X64
 
@@ -28,8 +27,8 @@ template <unsigned B, int Bits> struct PanelBytes {
       const int width = planes.width[p];
       const int per_line = 8 / width;
       below -= width;
-      const __m256i line = _mm256_load_si256(reinterpret_cast<const __m256i*>(
-          panel.plane[p] + quantum_line(q, width) + j / per_line * 64 + 32 * h));
+      const __m256i line = _mm256_load_si256(
+          reinterpret_cast<const __m256i*>(panel.plane[p] + quantum_line(q, width) + j / per_line * 64 + 32 * h));
       if (width == 8) return line;
       const int shift = j % per_line * width;
       const Words words = reinterpret_cast<Words>(line);

@@ -1,5 +1,4 @@
-// AVX2 kernels of float products: decoding of a panel to floats, scales included, and the product of what was
-// decoded.
+// AVX2 kernels of float products: decoding of a panel to floats, scales included, and the product of what was decoded.
 #pragma once
 #if defined __x86_64__ || defined _M_X64
 
@@ -29,8 +28,7 @@ template <unsigned B, int Bits, bool Lookup> struct DecodePanel<isa::Avx2Tag<B>,
 #pragma GCC unroll 2
       for (int h = 0; h < 2; ++h) {
         scale[h] = _mm256_loadu_ps(tile.scales + g * lanes + 8 * h);
-        zero[h] =
-            tile.zeros != nullptr ? _mm256_loadu_ps(tile.zeros + g * lanes + 8 * h) : _mm256_setzero_ps();
+        zero[h] = tile.zeros != nullptr ? _mm256_loadu_ps(tile.zeros + g * lanes + 8 * h) : _mm256_setzero_ps();
       }
       for (; q < stop; q += block) {
         avx2::PanelBytes<B, Bits>::prefetch(tile.panel, q, block);

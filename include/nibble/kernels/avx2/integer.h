@@ -1,5 +1,5 @@
-// AVX2 kernels of integer products: a panel is two registers of 8 rows x 4 inputs, a column of X a broadcast
-// of 4 inputs; vpmaddubsw multiplies them to sums of two in 16 bits, vpmaddwd widens those to 32.
+// AVX2 kernels of integer products: a panel is two registers of 8 rows x 4 inputs, a column of X a broadcast of 4
+// inputs; vpmaddubsw multiplies them to sums of two in 16 bits, vpmaddwd widens those to 32.
 #pragma once
 #if defined __x86_64__ || defined _M_X64
 
@@ -12,9 +12,8 @@ NIBBLE_BEGIN_TARGET(NIBBLE_AVX2)
 
 namespace nibble::kernels {
 
-/// One panel times up to 4 columns at a time. Sums of 16 bits hold as many products as the largest byte
-/// allows. Whole bytes are made signed, |w| <= 128, and their sign is moved to the activation, so that 2 *
-/// 128 * 127 fits.
+/// One panel times up to 4 columns at a time. Sums of 16 bits hold as many products as the largest byte allows. Whole
+/// bytes are made signed, |w| <= 128, and their sign is moved to the activation, so that 2 * 128 * 127 fits.
 template <unsigned B, int Bits, int Top, class Scale, bool Affine, bool Grouped>
 struct IntegerDot<isa::Avx2Tag<B>, Bits, Top, Scale, Affine, Grouped> {
   static void run(const IntegerTile& tile, int columns) {
@@ -47,12 +46,11 @@ struct IntegerDot<isa::Avx2Tag<B>, Bits, Top, Scale, Affine, Grouped> {
           if (Affine) {
             const __m256i zero = _mm256_cvtepu8_epi32(
                 _mm_loadl_epi64(reinterpret_cast<const __m128i*>(tile.w_zeros + s * lanes + 8 * h)));
-            total[c][h] = _mm256_add_epi32(total[c][h],
-                                           _mm256_mullo_epi32(zero, _mm256_set1_epi32(tile.x_zeros[at + c])));
+            total[c][h] =
+                _mm256_add_epi32(total[c][h], _mm256_mullo_epi32(zero, _mm256_set1_epi32(tile.x_zeros[at + c])));
           }
           if (whole_bytes)
-            total[c][h] =
-                _mm256_add_epi32(total[c][h], _mm256_slli_epi32(_mm256_set1_epi32(tile.x_sums[at + c]), 7));
+            total[c][h] = _mm256_add_epi32(total[c][h], _mm256_slli_epi32(_mm256_set1_epi32(tile.x_sums[at + c]), 7));
         }
       }
       const std::ptrdiff_t end = first + tile.step < tile.quanta ? first + tile.step : tile.quanta;
@@ -68,15 +66,14 @@ struct IntegerDot<isa::Avx2Tag<B>, Bits, Top, Scale, Affine, Grouped> {
               static_cast<const typename Scale::code_type*>(tile.w_scales) + s * lanes + 8 * h);
           if (Grouped) scale = _mm256_mul_ps(scale, _mm256_set1_ps(tile.x_scales[at + c]));
           float* sum = y + c * lanes + 8 * h;
-          _mm256_storeu_ps(sum,
-                           _mm256_fmadd_ps(_mm256_cvtepi32_ps(total[c][h]), scale, _mm256_loadu_ps(sum)));
+          _mm256_storeu_ps(sum, _mm256_fmadd_ps(_mm256_cvtepi32_ps(total[c][h]), scale, _mm256_loadu_ps(sum)));
         }
       }
     }
 #pragma GCC unroll 8
     for (int i = 0; i < 2 * C; ++i)
-      _mm256_storeu_ps(y + 8 * i, _mm256_mul_ps(_mm256_loadu_ps(y + 8 * i),
-                                                _mm256_set1_ps(tile.factors[part.first + i / 2])));
+      _mm256_storeu_ps(y + 8 * i,
+                       _mm256_mul_ps(_mm256_loadu_ps(y + 8 * i), _mm256_set1_ps(tile.factors[part.first + i / 2])));
   }
 
  private:
@@ -119,8 +116,7 @@ struct IntegerDot<isa::Avx2Tag<B>, Bits, Top, Scale, Affine, Grouped> {
           const __m256i pairs =
               _mm256_maddubs_epi16(magnitude[h], whole_bytes ? _mm256_sign_epi8(inputs, w[h]) : inputs);
           sum[c][h] = j % length == 0 ? pairs : _mm256_add_epi16(sum[c][h], pairs);
-          if (j % length == length - 1)
-            total[c][h] = _mm256_add_epi32(total[c][h], _mm256_madd_epi16(sum[c][h], ones));
+          if (j % length == length - 1) total[c][h] = _mm256_add_epi32(total[c][h], _mm256_madd_epi16(sum[c][h], ones));
         }
       }
     }
@@ -128,8 +124,7 @@ struct IntegerDot<isa::Avx2Tag<B>, Bits, Top, Scale, Affine, Grouped> {
 };
 
 template <unsigned B> struct ActivationSums<isa::Avx2Tag<B>> {
-  static void run(const std::int8_t* x, int columns, std::ptrdiff_t quanta, std::ptrdiff_t step,
-                  std::int32_t* sums) {
+  static void run(const std::int8_t* x, int columns, std::ptrdiff_t quanta, std::ptrdiff_t step, std::int32_t* sums) {
     const __m256i lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
     for (std::ptrdiff_t first = 0; first < quanta; first += step, sums += columns) {
       const std::ptrdiff_t end = first + step < quanta ? first + step : quanta;
@@ -137,8 +132,7 @@ template <unsigned B> struct ActivationSums<isa::Avx2Tag<B>> {
         const __m256i mask = _mm256_cmpgt_epi32(_mm256_set1_epi32(columns - c), lane);
         __m256i sum = _mm256_setzero_si256();
         for (std::ptrdiff_t q = first; q < end; ++q) {
-          const __m256i four =
-              _mm256_maskload_epi32(reinterpret_cast<const int*>(x + 4 * (q * columns + c)), mask);
+          const __m256i four = _mm256_maskload_epi32(reinterpret_cast<const int*>(x + 4 * (q * columns + c)), mask);
           const __m256i pairs = _mm256_maddubs_epi16(_mm256_set1_epi8(1), four);
           sum = _mm256_add_epi32(sum, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
         }
@@ -164,8 +158,8 @@ template <unsigned B, int Bits> struct UnpackBytes<isa::Avx2Tag<B>, Bits> {
           __m256i bytes = _mm256_setzero_si256();
           for (int t = 0; t < parts; ++t) {
             // Codes of other parts get their top bit set, for which the shuffle gives 0.
-            const __m256i index = _mm256_adds_epu8(
-                _mm256_sub_epi8(codes, _mm256_set1_epi8(static_cast<char>(16 * t))), _mm256_set1_epi8(0x70));
+            const __m256i index = _mm256_adds_epu8(_mm256_sub_epi8(codes, _mm256_set1_epi8(static_cast<char>(16 * t))),
+                                                   _mm256_set1_epi8(0x70));
             const __m128i part = _mm_loadu_si128(reinterpret_cast<const __m128i*>(table + 16 * t));
             bytes = _mm256_or_si256(bytes, _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(part), index));
           }

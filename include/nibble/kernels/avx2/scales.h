@@ -12,9 +12,7 @@ namespace nibble::kernels {
 
 template <unsigned B> struct ScaleLanes<isa::Avx2Tag<B>, formats::Float32> {
   static constexpr bool exists = true;
-  static __m256 load(const std::uint32_t* codes) {
-    return _mm256_loadu_ps(reinterpret_cast<const float*>(codes));
-  }
+  static __m256 load(const std::uint32_t* codes) { return _mm256_loadu_ps(reinterpret_cast<const float*>(codes)); }
 };
 
 template <unsigned B> struct ScaleLanes<isa::Avx2Tag<B>, formats::E8M0> {
@@ -26,8 +24,7 @@ template <unsigned B> struct ScaleLanes<isa::Avx2Tag<B>, formats::E8M0> {
   }
 };
 
-/// Finite codes only: the fields move to where a float has them, and a product mends the bias and the
-/// subnormals.
+/// Finite codes only: the fields move to where a float has them, and a product mends the bias and the subnormals.
 template <unsigned B, int E, int M, int Bias, formats::Special S, formats::Sign Sg>
   requires(E < 8)
 struct ScaleLanes<isa::Avx2Tag<B>, formats::MiniFloat<E, M, Bias, S, Sg>> {
@@ -39,8 +36,7 @@ struct ScaleLanes<isa::Avx2Tag<B>, formats::MiniFloat<E, M, Bias, S, Sg>> {
       code = _mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(codes)));
     else
       code = _mm256_cvtepu16_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(codes)));
-    const __m256i magnitude =
-        _mm256_and_si256(code, _mm256_set1_epi32(static_cast<int>(Format::magnitude_mask)));
+    const __m256i magnitude = _mm256_and_si256(code, _mm256_set1_epi32(static_cast<int>(Format::magnitude_mask)));
     const __m256 value = _mm256_mul_ps(_mm256_castsi256_ps(_mm256_slli_epi32(magnitude, 23 - M)),
                                        _mm256_set1_ps(static_cast<float>(formats::power_of_two(127 - Bias))));
     if (!Format::is_signed) return value;

@@ -40,9 +40,9 @@ template <unsigned B, int Bits> struct PanelBytes {
     return codes;
   }
 
-  /// Asks for lines that will be needed some time after quanta q .. q + quanta - 1. Panels follow each other,
-  /// so that what lies ahead is the next panel; beyond the last one the request has no effect. Inlined by
-  /// force: GCC 12 takes a function that only asks for lines to do nothing, and drops the call.
+  /// Asks for lines that will be needed some time after quanta q .. q + quanta - 1. Panels follow each other, so that
+  /// what lies ahead is the next panel; beyond the last one the request has no effect. Inlined by force: GCC 12 takes a
+  /// function that only asks for lines to do nothing, and drops the call.
   [[gnu::always_inline]] static void prefetch(const Panel& panel, std::ptrdiff_t q, int quanta) {
     constexpr std::ptrdiff_t ahead = 4096;
 #pragma GCC unroll 4
@@ -72,8 +72,7 @@ template <unsigned B, int Bits> struct ByteTable {
     if (Bits <= 6) return _mm512_permutexvar_epi8(codes, part[0]);
     const __m512i low = _mm512_permutex2var_epi8(part[0], codes, part[1]);
     if (Bits <= 7) return low;
-    return _mm512_mask_blend_epi8(_mm512_movepi8_mask(codes), low,
-                                  _mm512_permutex2var_epi8(part[2], codes, part[3]));
+    return _mm512_mask_blend_epi8(_mm512_movepi8_mask(codes), low, _mm512_permutex2var_epi8(part[2], codes, part[3]));
   }
 };
 

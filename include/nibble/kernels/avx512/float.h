@@ -1,5 +1,5 @@
-// AVX-512 kernels of float products: decoding of a panel to floats, scales included, and the product of what
-// was decoded.
+// AVX-512 kernels of float products: decoding of a panel to floats, scales included, and the product of what was
+// decoded.
 #pragma once
 #if defined __x86_64__ || defined _M_X64
 
@@ -17,8 +17,7 @@ template <unsigned B, int Bits, bool Lookup> struct DecodePanel<isa::Avx512Tag<B
     constexpr int block = block_quanta(Bits);
     __m512 table[2] = {_mm512_setzero_ps(), _mm512_setzero_ps()};
     if (Lookup)
-      table[0] = _mm512_maskz_loadu_ps(static_cast<__mmask16>(Bits < 4 ? (1 << (1 << Bits % 4)) - 1 : -1),
-                                       tile.values);
+      table[0] = _mm512_maskz_loadu_ps(static_cast<__mmask16>(Bits < 4 ? (1 << (1 << Bits % 4)) - 1 : -1), tile.values);
     if (Lookup && Bits == 5) table[1] = _mm512_loadu_ps(tile.values + 16);
     float* out = tile.out;
     std::ptrdiff_t q = tile.first;
@@ -27,8 +26,7 @@ template <unsigned B, int Bits, bool Lookup> struct DecodePanel<isa::Avx512Tag<B
       const std::ptrdiff_t g = q / tile.group;
       const std::ptrdiff_t stop = (g + 1) * tile.group < end ? (g + 1) * tile.group : end;
       const __m512 scale = _mm512_loadu_ps(tile.scales + g * lanes);
-      const __m512 zero =
-          tile.zeros != nullptr ? _mm512_loadu_ps(tile.zeros + g * lanes) : _mm512_setzero_ps();
+      const __m512 zero = tile.zeros != nullptr ? _mm512_loadu_ps(tile.zeros + g * lanes) : _mm512_setzero_ps();
       for (; q < stop; q += block) {
         avx512::PanelBytes<B, Bits>::prefetch(tile.panel, q, block);
 #pragma GCC unroll 8
@@ -36,8 +34,7 @@ template <unsigned B, int Bits, bool Lookup> struct DecodePanel<isa::Avx512Tag<B
           const __m512i codes = avx512::PanelBytes<B, Bits>::load(tile.panel, q, j);
 #pragma GCC unroll 4
           for (int i = 0; i < 4; ++i) {
-            const __m512 v =
-                value(table, tile.values, _mm512_srli_epi32(codes, static_cast<unsigned>(8 * i)));
+            const __m512 v = value(table, tile.values, _mm512_srli_epi32(codes, static_cast<unsigned>(8 * i)));
             _mm512_store_ps(out, _mm512_mul_ps(_mm512_sub_ps(v, zero), scale));
             out += lanes;
           }
@@ -75,8 +72,7 @@ template <unsigned B> struct FloatDot<isa::Avx512Tag<B>> {
         const __m512 w = _mm512_load_ps(tile.w + (k + u) * lanes);
 #pragma GCC unroll 16
         for (int c = 0; c < C; ++c)
-          sum[u % chains][c] =
-              _mm512_fmadd_ps(w, _mm512_set1_ps(tile.x[(k + u) * C + c]), sum[u % chains][c]);
+          sum[u % chains][c] = _mm512_fmadd_ps(w, _mm512_set1_ps(tile.x[(k + u) * C + c]), sum[u % chains][c]);
       }
     }
 #pragma GCC unroll 16

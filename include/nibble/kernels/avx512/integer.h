@@ -1,5 +1,5 @@
-// AVX-512 kernels of integer products: a register holds 16 rows x 4 inputs, a column of X is a broadcast of 4
-// inputs, vpdpbusd multiplies them.
+// AVX-512 kernels of integer products: a register holds 16 rows x 4 inputs, a column of X is a broadcast of 4 inputs,
+// vpdpbusd multiplies them.
 #pragma once
 #if defined __x86_64__ || defined _M_X64
 
@@ -12,8 +12,8 @@ NIBBLE_BEGIN_TARGET(NIBBLE_AVX512)
 
 namespace nibble::kernels {
 
-/// One panel times 1 to 12 columns; all sums stay in registers. Few columns use several chains of sums each,
-/// so that the latency of vpdpbusd (4 to 5 cycles) is hidden.
+/// One panel times 1 to 12 columns; all sums stay in registers. Few columns use several chains of sums each, so that
+/// the latency of vpdpbusd (4 to 5 cycles) is hidden.
 template <unsigned B, int Bits, int Top, class Scale, bool Affine, bool Grouped>
 struct IntegerDot<isa::Avx512Tag<B>, Bits, Top, Scale, Affine, Grouped> {
   using Bytes = avx512::PanelBytes<B, Bits>;
@@ -24,23 +24,23 @@ struct IntegerDot<isa::Avx512Tag<B>, Bits, Top, Scale, Affine, Grouped> {
   template <int C> static void multiply(const IntegerTile& tile) {
     constexpr int chains = C >= 6 ? 1 : C >= 3 ? 2 : 4;
     constexpr int span = block > chains ? block : chains;
-    const __m512i lookup =
-        Top > 0 ? _mm512_broadcast_i32x4(_mm_loadu_si128(reinterpret_cast<const __m128i*>(tile.lookup)))
-                : _mm512_setzero_si512();
+    const __m512i lookup = Top > 0
+                               ? _mm512_broadcast_i32x4(_mm_loadu_si128(reinterpret_cast<const __m128i*>(tile.lookup)))
+                               : _mm512_setzero_si512();
     __m512 sum[C];
 #pragma GCC unroll 16
     for (int c = 0; c < C; ++c) sum[c] = _mm512_setzero_ps();
     for (std::ptrdiff_t first = 0, s = 0; first < tile.quanta; first += tile.step, ++s) {
       __m512i total[chains][C];
-      const __m512i zero = Affine ? _mm512_cvtepu8_epi32(_mm_loadu_si128(
-                                        reinterpret_cast<const __m128i*>(tile.w_zeros + s * lanes)))
-                                  : _mm512_setzero_si512();
+      const __m512i zero =
+          Affine ? _mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(tile.w_zeros + s * lanes)))
+                 : _mm512_setzero_si512();
 #pragma GCC unroll 16
       for (int c = 0; c < C; ++c) {
         total[0][c] = _mm512_set1_epi32(tile.x_starts[s * C + c]);
         if (Affine)
-          total[0][c] = _mm512_add_epi32(
-              total[0][c], _mm512_mullo_epi32(zero, _mm512_set1_epi32(tile.x_zeros[s * C + c])));
+          total[0][c] =
+              _mm512_add_epi32(total[0][c], _mm512_mullo_epi32(zero, _mm512_set1_epi32(tile.x_zeros[s * C + c])));
 #pragma GCC unroll 16
         for (int u = 1; u < chains; ++u) total[u][c] = _mm512_setzero_si512();
       }
@@ -62,8 +62,7 @@ struct IntegerDot<isa::Avx512Tag<B>, Bits, Top, Scale, Affine, Grouped> {
           for (int j = 0; j < block; ++j) {
             const __m512i w = byte(tile, lookup, q, j);
 #pragma GCC unroll 16
-            for (int c = 0; c < C; ++c)
-              total[0][c] = _mm512_dpbusd_epi32(total[0][c], w, input<C>(tile, q + j, c));
+            for (int c = 0; c < C; ++c) total[0][c] = _mm512_dpbusd_epi32(total[0][c], w, input<C>(tile, q + j, c));
           }
         }
       }
@@ -98,8 +97,7 @@ struct IntegerDot<isa::Avx512Tag<B>, Bits, Top, Scale, Affine, Grouped> {
 };
 
 template <unsigned B> struct ActivationSums<isa::Avx512Tag<B>> {
-  static void run(const std::int8_t* x, int columns, std::ptrdiff_t quanta, std::ptrdiff_t step,
-                  std::int32_t* sums) {
+  static void run(const std::int8_t* x, int columns, std::ptrdiff_t quanta, std::ptrdiff_t step, std::int32_t* sums) {
     // Lanes are columns, 4 inputs each.
     const __mmask16 mask = static_cast<__mmask16>((1u << columns) - 1);
     const __m512i ones = _mm512_set1_epi8(1);

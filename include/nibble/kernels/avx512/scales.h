@@ -12,9 +12,7 @@ namespace nibble::kernels {
 
 template <unsigned B> struct ScaleLanes<isa::Avx512Tag<B>, formats::Float32> {
   static constexpr bool exists = true;
-  static __m512 load(const std::uint32_t* codes) {
-    return _mm512_loadu_ps(reinterpret_cast<const float*>(codes));
-  }
+  static __m512 load(const std::uint32_t* codes) { return _mm512_loadu_ps(reinterpret_cast<const float*>(codes)); }
 };
 
 template <unsigned B> struct ScaleLanes<isa::Avx512Tag<B>, formats::E8M0> {
@@ -26,8 +24,7 @@ template <unsigned B> struct ScaleLanes<isa::Avx512Tag<B>, formats::E8M0> {
   }
 };
 
-/// Finite codes only: the fields move to where a float has them, and a product mends the bias and the
-/// subnormals.
+/// Finite codes only: the fields move to where a float has them, and a product mends the bias and the subnormals.
 template <unsigned B, int E, int M, int Bias, formats::Special S, formats::Sign Sg>
   requires(E < 8)
 struct ScaleLanes<isa::Avx512Tag<B>, formats::MiniFloat<E, M, Bias, S, Sg>> {
@@ -39,8 +36,7 @@ struct ScaleLanes<isa::Avx512Tag<B>, formats::MiniFloat<E, M, Bias, S, Sg>> {
       code = _mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(codes)));
     else
       code = _mm512_cvtepu16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(codes)));
-    const __m512i magnitude =
-        _mm512_and_si512(code, _mm512_set1_epi32(static_cast<int>(Format::magnitude_mask)));
+    const __m512i magnitude = _mm512_and_si512(code, _mm512_set1_epi32(static_cast<int>(Format::magnitude_mask)));
     const __m512 value = _mm512_mul_ps(_mm512_castsi512_ps(_mm512_slli_epi32(magnitude, 23 - M)),
                                        _mm512_set1_ps(static_cast<float>(formats::power_of_two(127 - Bias))));
     if (!Format::is_signed) return value;

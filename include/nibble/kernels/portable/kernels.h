@@ -1,5 +1,5 @@
-// The portable kernels: plain loops, the specification of every other path, and what an instruction set
-// without a kernel of its own runs.
+// The portable kernels: plain loops, the specification of every other path, and what an instruction set without a
+// kernel of its own runs.
 #pragma once
 
 #include <cmath>
@@ -22,9 +22,8 @@ template <int Bits> std::uint32_t panel_code(const Panel& panel, std::ptrdiff_t 
   return code;
 }
 
-/// See IntegerTile. `Top` is the largest byte of tile.lookup (at most 128), 0 where codes are the bytes
-/// themselves; `Scale` the format of the scales of W: formats::Float32, or one that ScaleLanes<Tag, Scale>
-/// exists for.
+/// See IntegerTile. `Top` is the largest byte of tile.lookup (at most 128), 0 where codes are the bytes themselves;
+/// `Scale` the format of the scales of W: formats::Float32, or one that ScaleLanes<Tag, Scale> exists for.
 template <class Tag, int Bits, int Top, class Scale, bool Affine, bool Grouped> struct IntegerDot {
   static void run(const IntegerTile& tile, int columns) {
     for (int c = 0; c < columns; ++c) {
@@ -33,8 +32,7 @@ template <class Tag, int Bits, int Top, class Scale, bool Affine, bool Grouped> 
         for (std::ptrdiff_t first = 0, s = 0; first < tile.quanta; first += tile.step, ++s) {
           // Unsigned: wraps as the SIMD paths do.
           std::uint32_t total = static_cast<std::uint32_t>(tile.x_starts[s * columns + c]);
-          if (Affine)
-            total += tile.w_zeros[s * lanes + r] * static_cast<std::uint32_t>(tile.x_zeros[s * columns + c]);
+          if (Affine) total += tile.w_zeros[s * lanes + r] * static_cast<std::uint32_t>(tile.x_zeros[s * columns + c]);
           const std::ptrdiff_t end = first + tile.step < tile.quanta ? first + tile.step : tile.quanta;
           for (std::ptrdiff_t q = first; q < end; ++q) {
             for (int i = 0; i < 4; ++i) {
@@ -43,8 +41,7 @@ template <class Tag, int Bits, int Top, class Scale, bool Affine, bool Grouped> 
               total += static_cast<std::uint32_t>(byte * tile.x[4 * (q * columns + c) + i]);
             }
           }
-          float scale =
-              Scale::decode(static_cast<const typename Scale::code_type*>(tile.w_scales)[s * lanes + r]);
+          float scale = Scale::decode(static_cast<const typename Scale::code_type*>(tile.w_scales)[s * lanes + r]);
           if (Grouped) scale *= tile.x_scales[s * columns + c];
           sum = std::fma(static_cast<float>(static_cast<std::int32_t>(total)), scale, sum);
         }
@@ -56,8 +53,7 @@ template <class Tag, int Bits, int Top, class Scale, bool Affine, bool Grouped> 
 
 /// sums[s][c] = sum of x over step s of column c, for x as in IntegerTile.
 template <class Tag> struct ActivationSums {
-  static void run(const std::int8_t* x, int columns, std::ptrdiff_t quanta, std::ptrdiff_t step,
-                  std::int32_t* sums) {
+  static void run(const std::int8_t* x, int columns, std::ptrdiff_t quanta, std::ptrdiff_t step, std::int32_t* sums) {
     for (std::ptrdiff_t first = 0, s = 0; first < quanta; first += step, ++s) {
       const std::ptrdiff_t end = first + step < quanta ? first + step : quanta;
       for (int c = 0; c < columns; ++c) {
@@ -70,8 +66,7 @@ template <class Tag> struct ActivationSums {
   }
 };
 
-/// out[q][4 r + i] = the byte that the code at place 4 q + i of row r stands for in `lookup` (2^bits bytes),
-/// for all q.
+/// out[q][4 r + i] = the byte that the code at place 4 q + i of row r stands for in `lookup` (2^bits bytes), for all q.
 template <class Tag, int Bits> struct UnpackBytes {
   static void run(const Panel& panel, const std::uint8_t* lookup, std::ptrdiff_t quanta, std::uint8_t* out) {
     for (std::ptrdiff_t q = 0; q < quanta; ++q)
@@ -80,8 +75,7 @@ template <class Tag, int Bits> struct UnpackBytes {
   }
 };
 
-/// Where `exists`, load(codes) is a register of the values of as many codes of F as the instruction set has
-/// lanes.
+/// Where `exists`, load(codes) is a register of the values of as many codes of F as the instruction set has lanes.
 template <class Tag, class F> struct ScaleLanes { static constexpr bool exists = false; };
 
 /// out[i] = the value of scale code i, for `count` codes of format F, a multiple of 16.

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "nibble/core.h"
+#include "nibble/formats/best_of.h"
 #include "nibble/formats/format.h"
 #include "nibble/formats/integer.h"
 #include "nibble/formats/integer_view.h"

@@ -3,6 +3,7 @@
 
 #include "nibble/matrix.h"
 #include "nibble/quantize/plain_rounding.h"
+#include "nibble/quantize/prepare.h"
 #include "nibble/quantize/quantize.h"
 #include "nibble/quantize/quantize_activations.h"
 #include "nibble/quantize/quantizer.h"

@@ -27,7 +27,8 @@ template <class S> QuantizedMatrix<S> random_matrix(Index n, Index k, unsigned s
   }
   for (Index i = 0; i < parts.zeros.size(); ++i)
     parts.zeros.data()[i] = static_cast<std::uint8_t>(pick(1u << S::format::bits));
-  if (S::scale::has_tensor_scale) parts.tensor_scale = 0.37f;
+  for (Index i = 0; i < parts.supers.size(); ++i)
+    parts.supers.data()[i] = S::super_format::encode(0.37f + static_cast<float>(random() % 8) / 16);
   return QuantizedMatrix<S>(parts);
 }
 

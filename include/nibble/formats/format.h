@@ -28,36 +28,61 @@ inline constexpr int table_size_of = [] {
     return 0;
 }();
 
+/// Formats that a group may choose from: F::choices where named, else 1.
+template <class F>
+inline constexpr int choices_of = [] {
+  if constexpr (requires { F::choices; })
+    return static_cast<int>(F::choices);
+  else
+    return 1;
+}();
+
+/// What codes mean beside their format: the table of formats that have one, the choice of formats that offer several.
+struct Side {
+  const float* table = nullptr;
+  int choice = 0;
+};
+
 /// What one code of F stands for: a float, or a short run of consecutive inputs of one row.
 template <class F>
 using ValueOf = std::conditional_t<dim_of<F> == 1, float, std::array<float, static_cast<std::size_t>(dim_of<F>)>>;
 
 /// A number format: `bits` stored per code; `decode(code)`, its exact value; `encode(value)`, the nearest value's code,
-/// ties to the even code, saturating; `max()`, the largest finite magnitude. All are static. A format with `dim` > 1
-/// codes std::array<float, dim>. A format with `table_size` > 0 takes the table, a `const float*`, as the second
-/// argument of decode and encode, and learns it from samples by `fit(const float* values, std::ptrdiff_t count, float*
-/// table)`. `name()`, where present, is its name in files and reports.
+/// ties to the even code, saturating; `max()`, the largest finite magnitude. All are static.
+/// A format with `dim` > 1 codes std::array<float, dim>. A format with `table_size` > 0 takes the table, a
+/// `const float*`, as the second argument of decode and encode, and learns it from samples, which count by their weights,
+/// by `fit(const float* values, const float* weights, std::ptrdiff_t count, float* table)`. A format with `choices` > 1 takes the choice, an int,
+/// as the last argument of decode, encode and max. `name()`, where present, is its name in files and reports.
 template <class F>
-concept Format = std::unsigned_integral<typename F::code_type> &&
-    requires(typename F::code_type code, ValueOf<F> value, const float* table) {
+concept Format = std::unsigned_integral<typename F::code_type> &&(table_size_of<F> == 0 || choices_of<F> == 1) &&
+                 requires(typename F::code_type code, ValueOf<F> value, const float* table, int choice) {
   { F::bits } -> std::convertible_to<int>;
-  { F::max() } -> std::same_as<float>;
-  requires(table_size_of<F> == 0 &&
+  requires(table_size_of<F> == 0 && choices_of<F> == 1 &&
            requires {
              { F::decode(code) } -> std::same_as<ValueOf<F>>;
              { F::encode(value) } -> std::same_as<typename F::code_type>;
+             { F::max() } -> std::same_as<float>;
            }) ||
-      (table_size_of<F> > 0 && requires {
-        { F::decode(code, table) } -> std::same_as<ValueOf<F>>;
-        { F::encode(value, table) } -> std::same_as<typename F::code_type>;
+      (table_size_of<F> > 0 &&
+       requires {
+         { F::decode(code, table) } -> std::same_as<ValueOf<F>>;
+         { F::encode(value, table) } -> std::same_as<typename F::code_type>;
+         { F::max() } -> std::same_as<float>;
+       }) ||
+      (choices_of<F> > 1 && requires {
+        { F::decode(code, choice) } -> std::same_as<ValueOf<F>>;
+        { F::encode(value, choice) } -> std::same_as<typename F::code_type>;
+        { F::max(choice) } -> std::same_as<float>;
       });
 };
 
 /// Writes the dim values of `code` to `out`.
-template <Format F> constexpr void decode_to(typename F::code_type code, const float* table, float* out) {
+template <Format F> constexpr void decode_to(typename F::code_type code, const Side& side, float* out) {
   const auto value = [&] {
     if constexpr (table_size_of<F> != 0)
-      return F::decode(code, table);
+      return F::decode(code, side.table);
+    else if constexpr (choices_of<F> != 1)
+      return F::decode(code, side.choice);
     else
       return F::decode(code);
   }();
@@ -69,7 +94,7 @@ template <Format F> constexpr void decode_to(typename F::code_type code, const f
 }
 
 /// The code of the dim values at `in`.
-template <Format F> constexpr typename F::code_type encode_from(const float* in, const float* table) {
+template <Format F> constexpr typename F::code_type encode_from(const float* in, const Side& side) {
   ValueOf<F> value;
   if constexpr (dim_of<F> == 1) {
     value = *in;
@@ -77,9 +102,19 @@ template <Format F> constexpr typename F::code_type encode_from(const float* in,
     for (std::size_t i = 0; i < value.size(); ++i) value[i] = in[i];
   }
   if constexpr (table_size_of<F> != 0)
-    return F::encode(value, table);
+    return F::encode(value, side.table);
+  else if constexpr (choices_of<F> != 1)
+    return F::encode(value, side.choice);
   else
     return F::encode(value);
+}
+
+/// The largest finite magnitude of F, of the given choice.
+template <Format F> constexpr float max_of(int choice = 0) {
+  if constexpr (choices_of<F> != 1)
+    return F::max(choice);
+  else
+    return F::max();
 }
 
 /// The number of codes of F.

@@ -21,7 +21,7 @@ template <std::size_t Count> struct IntegerView {
 /// The integer view of a scalar format of at most 8 bits, computed from its values: the unit is its smallest positive
 /// value, and exists where all values are multiples of it that fit a byte with an offset.
 template <Format F>
-  requires(dim_of<F> == 1 && table_size_of<F> == 0 && F::bits <= 8)
+  requires(dim_of<F> == 1 && table_size_of<F> == 0 && choices_of<F> == 1 && F::bits <= 8)
 consteval auto make_integer_view() {
   constexpr std::size_t count = std::size_t{1} << F::bits;
   IntegerView<count> view;
@@ -61,7 +61,7 @@ template <Format F> inline constexpr auto integer_view = make_integer_view<F>();
 /// Whether products of F with integer activations can run in integer arithmetic.
 template <class F>
 inline constexpr bool has_integer_view = [] {
-  if constexpr (dim_of<F> == 1 && table_size_of<F> == 0 && F::bits <= 8)
+  if constexpr (dim_of<F> == 1 && table_size_of<F> == 0 && choices_of<F> == 1 && F::bits <= 8)
     return integer_view<F>.exists;
   else
     return false;

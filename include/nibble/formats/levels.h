@@ -15,15 +15,16 @@ template <class F> struct Level {
   typename F::code_type code;
 };
 
-/// All finite values of F in ascending order, each once (of -0 and 0, only 0). `table` as in Format.
+/// All finite values of F in ascending order, each once (of -0 and 0, only 0). `side` as in Format.
 template <Format F>
   requires(dim_of<F> == 1 && F::bits <= 16)
-std::vector<Level<F>> make_levels(const float* table = nullptr) {
+std::vector<Level<F>> make_levels(const Side& side = {}) {
   std::vector<Level<F>> levels;
+  levels.reserve(code_count<F>);
   for (std::uint32_t c = 0; c < code_count<F>; ++c) {
     const auto code = static_cast<typename F::code_type>(c);
     float value = 0;
-    decode_to<F>(code, table, &value);
+    decode_to<F>(code, side, &value);
     if (std::isfinite(value) && !(value == 0 && std::signbit(value))) levels.push_back({value, code});
   }
   std::stable_sort(levels.begin(), levels.end(), [](const auto& a, const auto& b) { return a.value < b.value; });

@@ -68,7 +68,8 @@ template <class Tag, class S> class FloatProduct {
   static constexpr Index group_places = Layout<S>::group_places;
   static constexpr int block = 4 * (F::bits <= 8 ? block_quanta(F::bits) : 1);
   /// Whether DecodePanel can decode; else codes are decoded one by one.
-  static constexpr bool fast = Layout<S>::height == 16 && F::bits <= 8 && group_places % block == 0;
+  static constexpr bool fast =
+      Layout<S>::height == 16 && S::choices == 1 && F::bits <= 8 && group_places % block == 0;
 
   /// Wide integers are converted and lose their offset as a zero point; all others are looked up.
   static constexpr bool converted = [] {
@@ -77,12 +78,19 @@ template <class Tag, class S> class FloatProduct {
     else
       return false;
   }();
-  static constexpr auto values = [] {
-    std::array<float, fast ? std::size_t{1} << F::bits : 1> v{};
-    if constexpr (fast)
-      for (std::size_t c = 0; c < v.size(); ++c) v[c] = F::decode(static_cast<typename F::code_type>(c));
-    return v;
-  }();
+  /// The values of all codes.
+  const float* values() const {
+    if constexpr (S::table_size > 0) {
+      return w_.table(0, 0);
+    } else {
+      static const auto all = [] {
+        std::array<float, std::size_t{1} << F::bits> v{};
+        for (std::size_t c = 0; c < v.size(); ++c) v[c] = F::decode(static_cast<typename F::code_type>(c));
+        return v;
+      }();
+      return all.data();
+    }
+  }
   static constexpr float offset = [] {
     if constexpr (converted)
       return static_cast<float>(integer_view<F>.offset);
@@ -107,13 +115,13 @@ template <class Tag, class S> class FloatProduct {
       scratch.codes.plane[i] = w_.plane(i) + p * layout.panel_bytes(i);
     const Index count = layout.groups * lanes;
     const Index first = layout.per_tensor ? 0 : p * count;
-    const auto* codes = reinterpret_cast<const typename S::scale_code*>(w_.scales()) + first;
+    const auto* codes = w_.scales() + first;
     if constexpr (Layout<S>::per_tensor)
       std::fill_n(scratch.scales.data(), count, count > 0 ? S::scale::format::decode(*codes) : 0);
     else
       DecodeScales<Tag, typename S::scale::format>::run(codes, count, scratch.scales.data());
-    if constexpr (S::scale::has_tensor_scale)
-      for (Index i = 0; i < count; ++i) scratch.scales.data()[i] *= w_.tensor_scale();
+    if constexpr (S::has_super)
+      for (Index i = 0; i < count; ++i) scratch.scales.data()[i] *= w_.super_scale(p * lanes + i % lanes, i / lanes);
     if constexpr (has_zeros)
       for (Index i = 0; i < count; ++i)
         scratch.zeros.data()[i] =
@@ -125,7 +133,7 @@ template <class Tag, class S> class FloatProduct {
     if constexpr (fast) {
       DecodeTile tile;
       tile.panel = scratch.codes;
-      tile.values = values.data();
+      tile.values = values();
       tile.scales = scratch.scales.data();
       tile.zeros = has_zeros ? scratch.zeros.data() : nullptr;
       tile.first = k / 4;

@@ -92,7 +92,10 @@ template <class Tag, class S, class A> class IntegerProduct {
       Cut::size / 4 % block_quanta(F::bits) == 0 && (view.identity || (F::bits <= 4 && top <= 128));
   /// Whether scales and zero points lie as IntegerDot reads them; else they are copied, once per step.
   static constexpr bool own_steps = Cut::size == Cut::w_group && !Layout<S>::per_tensor;
-  static constexpr bool own_scales = own_steps && ScaleLanes<Tag, typename S::scale::format>::exists;
+  /// A super-scale of the whole tensor is a factor of the result, others are multiplied into the scales.
+  static constexpr bool tensor_super = S::has_super && std::same_as<typename S::super_span, PerTensor>;
+  static constexpr bool own_scales =
+      own_steps && ScaleLanes<Tag, typename S::scale::format>::exists && (tensor_super || !S::has_super);
   using Dot =
       IntegerDot<Tag, in_place ? F::bits : 8, in_place ? top : 0,
                  std::conditional_t<own_scales, typename S::scale::format, formats::Float32>, S::affine, grouped>;
@@ -109,6 +112,7 @@ template <class Tag, class S, class A> class IntegerProduct {
     AlignedArray<std::uint8_t> zeros, bytes;
   };
 
+  float tensor_scale() const { return tensor_super ? w_.super_scale(0, 0) : 1; }
   static std::size_t per_lane(Index count) { return static_cast<std::size_t>(count * lanes); }
   std::size_t per_column(Index count) const { return static_cast<std::size_t>(count * x_.cols()); }
 
@@ -139,7 +143,7 @@ template <class Tag, class S, class A> class IntegerProduct {
                     static_cast<std::size_t>(width) * sizeof(float));
     }
     for (Index c = 0; c < width; ++c)
-      factors_.data()[first + c] = (grouped ? 1 : x_.scales(t)[c]) * (w_.tensor_scale() * view.unit);
+      factors_.data()[first + c] = (grouped ? 1 : x_.scales(t)[c]) * (tensor_scale() * view.unit);
   }
 
   const std::int8_t* tile_codes(Index t) const {
@@ -158,7 +162,7 @@ template <class Tag, class S, class A> class IntegerProduct {
       tile.panel.plane[0] = scratch.bytes.data();
     }
     const Index scales_at = layout.per_tensor ? 0 : p * layout.groups * lanes;
-    const auto* codes = reinterpret_cast<const typename S::scale_code*>(w_.scales()) + scales_at;
+    const auto* codes = w_.scales() + scales_at;
     if constexpr (own_scales) {
       tile.w_scales = codes;
     } else {
@@ -167,6 +171,9 @@ template <class Tag, class S, class A> class IntegerProduct {
         std::fill_n(scratch.group_scales.data(), lanes, S::scale::format::decode(*codes));
       else
         DecodeScales<Tag, typename S::scale::format>::run(codes, layout.groups * lanes, scratch.group_scales.data());
+      if constexpr (S::has_super && !tensor_super)
+        for (Index i = 0; i < layout.groups * lanes; ++i)
+          scratch.group_scales.data()[i] *= w_.super_scale(p * lanes + i % lanes, i / lanes);
       for (Index s = 0; s < steps_; ++s)
         std::memcpy(scratch.scales.data() + s * lanes,
                     scratch.group_scales.data() + Cut::group_of(s, Cut::w_group) * lanes, lanes * sizeof(float));

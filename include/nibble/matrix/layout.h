@@ -27,6 +27,24 @@ constexpr PlaneWidths plane_widths(int bits) {
   return planes;
 }
 
+/// Where the values lie that G shares, one for the matrix, for each row, or for each run of inputs of a row:
+/// [panel][run][row of the panel].
+template <class G, int Height> struct Shared {
+  static constexpr bool per_tensor = std::same_as<G, PerTensor>;
+  Index runs = 0;  ///< per row
+  Index rows = 0;  ///< rows that have values of their own, those that fill the last panel included
+  Shared() = default;
+  Shared(Index n, Index k)
+      : runs(k == 0               ? 0
+             : group_size<G> == 0 ? 1
+                                  : (k + group_size<G> - 1) / group_size<G>),
+        rows(per_tensor ? (n > 0) : round_up(n, Height)) {}
+  Index size() const { return rows * runs; }
+  Index index(Index row, Index run) const {
+    return per_tensor ? run : (row / Height * runs + run) * Height + row % Height;
+  }
+};
+
 /// The layout of scheme S at a given size.
 ///
 /// Codes lie in panels of `height` rows. 64 bytes hold one field of `lane_codes` = 64 / height consecutive codes of
@@ -37,8 +55,8 @@ constexpr PlaneWidths plane_widths(int bits) {
 ///     height 1,  width 4:  byte i        =  code[0][128 l + i]  |  code[0][128 l + 64 + i] << 4  (i = 0..63)
 ///
 /// Panels follow each other; each plane is one array. Groups start on multiples of 4 codes (height 16), so a group of
-/// 10 takes 12 places; K is padded to a whole line of the narrowest plane, N to whole panels. Scales and zero points:
-/// [panel][group][row of the panel]. Sections start on cache lines.
+/// 10 takes 12 places; K is padded to a whole line of the narrowest plane, N to whole panels. Scales, super-scales, zero
+/// points (a byte each) and choices (a byte each) lie as Shared says, tables row by row. Sections start on cache lines.
 template <class S> struct Layout {
   static constexpr int height = S::panel_rows;
   static constexpr int lane_codes = 64 / height;
@@ -50,33 +68,41 @@ template <class S> struct Layout {
   static constexpr Index group_codes = S::group_inputs / S::dim;
   static constexpr Index group_places = height == 16 ? round_up(group_codes, 4) : group_codes;
   static constexpr bool per_tensor = std::same_as<typename S::group, PerTensor>;
+  using Span = typename S::super_span;
+  static_assert(group_size<Span> == 0 || (group_codes > 0 && group_size<Span> % S::group_inputs == 0),
+                "a span of super-scales holds whole groups");
 
   Index rows = 0, cols = 0;
-  Index panels = 0;      ///< panels of `height` rows
-  Index codes = 0;       ///< codes per row
-  Index groups = 0;      ///< groups per row
-  Index places = 0;      ///< codes per row with padding
-  Index scale_rows = 0;  ///< rows that have scales of their own, with padding
+  Index panels = 0;  ///< panels of `height` rows
+  Index codes = 0;   ///< codes per row
+  Index places = 0;  ///< codes per row with padding
+  Index groups = 0;  ///< groups per row
+  Shared<typename S::group, height> scales;
+  Shared<Span, height> supers;
+  Shared<typename S::table_group, 1> tables;
   std::array<Index, 4> plane_offset{};
-  Index scale_offset = 0, zero_offset = 0, table_offset = 0, tensor_offset = 0;
+  Index scale_offset = 0, super_offset = 0, zero_offset = 0, choice_offset = 0, table_offset = 0;
   Index size = 0;  ///< bytes
 
   Layout() = default;
   Layout(Index n, Index k) : rows(n), cols(k) {
     panels = (rows + height - 1) / height;
     codes = (cols + S::dim - 1) / S::dim;
-    groups = codes == 0 ? 0 : group_codes == 0 ? 1 : (codes + group_codes - 1) / group_codes;
     places = group_codes == 0 ? codes : codes / group_codes * group_places + codes % group_codes;
     places = round_up(places, block);
-    scale_rows = per_tensor ? (rows > 0) : panels * height;
+    scales = {n, k};
+    supers = {S::has_super ? n : 0, k};
+    tables = {S::table_size > 0 ? n : 0, k};
+    groups = scales.runs;
     for (std::size_t p = 0; p < planes.count; ++p) {
       plane_offset[p] = size;
       size += panels * panel_bytes(p);
     }
-    scale_offset = section(scale_rows * groups * static_cast<Index>(sizeof(typename S::scale_code)));
-    zero_offset = section(S::affine ? scale_rows * groups : 0);
-    table_offset = section(rows * S::table_size * static_cast<Index>(sizeof(float)));
-    tensor_offset = section(S::scale::has_tensor_scale ? static_cast<Index>(sizeof(float)) : 0);
+    scale_offset = section(scales.size() * static_cast<Index>(sizeof(typename S::scale_code)));
+    super_offset = section(supers.size() * static_cast<Index>(sizeof(typename S::super_code)));
+    zero_offset = section(S::affine ? scales.size() : 0);
+    choice_offset = section(S::choices > 1 ? scales.size() : 0);
+    table_offset = section(tables.size() * S::table_size * static_cast<Index>(sizeof(float)));
   }
 
   /// Bytes of one panel of plane p.
@@ -103,13 +129,12 @@ template <class S> struct Layout {
             static_cast<int>(in_line / lane_codes) * width};
   }
 
-  /// The index of the scale (and zero point) of a group of a row.
-  Index scale_index(Index row, Index group) const {
-    return per_tensor ? group : (row / height * groups + group) * height + row % height;
-  }
-
-  /// The group of code `c`.
+  /// The group of code `c`, the span and the table of a group.
   static constexpr Index group_of(Index c) { return group_codes == 0 ? 0 : c / group_codes; }
+  static constexpr Index span_of(Index group) {
+    return group_size<Span> == 0 ? 0 : group / (group_size<Span> / S::group_inputs);
+  }
+  static constexpr Index table_of(Index group) { return group_size<typename S::table_group> == 0 ? 0 : group; }
 
  private:
   Index section(Index bytes) {

@@ -27,20 +27,13 @@ template <class S> class QuantizedMatrix {
       for (Index at = 0; at < layout_.places; ++at) put(bytes.data(), r, at, padding());
     for (Index r = 0; r < rows(); ++r)
       for (Index c = 0; c < layout_.codes; ++c) put(bytes.data(), r, layout_.place(c), parts.codes(r, c));
-    std::uint8_t* scales = bytes.data() + layout_.scale_offset;
-    for (Index r = 0; r < parts.scales.rows(); ++r) {
-      for (Index g = 0; g < layout_.groups; ++g) {
-        const Index i = layout_.scale_index(r, g);
-        std::memcpy(scales + i * static_cast<Index>(sizeof(typename S::scale_code)), &parts.scales(r, g),
-                    sizeof(typename S::scale_code));
-        if constexpr (S::affine) bytes[static_cast<std::size_t>(layout_.zero_offset + i)] = parts.zeros(r, g);
-      }
-    }
-    if constexpr (S::table_size > 0)
+    copy(layout_.scales, parts.scales, bytes.data() + layout_.scale_offset);
+    copy(layout_.supers, parts.supers, bytes.data() + layout_.super_offset);
+    copy(layout_.scales, parts.zeros, bytes.data() + layout_.zero_offset);
+    copy(layout_.scales, parts.choices, bytes.data() + layout_.choice_offset);
+    if (parts.tables.size() > 0)
       std::memcpy(bytes.data() + layout_.table_offset, parts.tables.data(),
                   static_cast<std::size_t>(parts.tables.size()) * sizeof(float));
-    if constexpr (S::scale::has_tensor_scale)
-      std::memcpy(bytes.data() + layout_.tensor_offset, &parts.tensor_scale, sizeof(float));
     bytes_ = Bytes(std::move(bytes));
   }
 
@@ -50,30 +43,40 @@ template <class S> class QuantizedMatrix {
   /// Bytes that the matrix occupies, padding included.
   Index bytes() const { return layout_.size; }
 
-  /// Stored bits (codes, scales, zero points, tables, tensor scale) over N K, without padding; 0 where N K = 0.
+  /// Stored bits (codes, scales, super-scales, zero points, choices, tables) over N K, without padding; 0 where N K = 0.
   double bits_per_weight() const {
     if (rows() == 0 || cols() == 0) return 0;
-    const double groups = static_cast<double>((layout_.per_tensor ? 1 : rows()) * layout_.groups);
-    const double bits = static_cast<double>(rows() * layout_.codes) * S::format::bits +
-                        groups * (S::scale::format::bits + (S::affine ? 8 : 0)) +
-                        static_cast<double>(rows()) * S::table_size * 32 + (S::scale::has_tensor_scale ? 32 : 0);
+    const auto count = [&](const auto& shared) {
+      return static_cast<double>(shared.runs * std::min(rows(), shared.rows));
+    };
+    const double bits =
+        static_cast<double>(rows() * layout_.codes) * S::format::bits +
+        count(layout_.scales) * (S::scale::format::bits + (S::affine ? 8 : 0) + (S::choices > 1 ? 8 : 0)) +
+        count(layout_.supers) * S::super_format::bits + count(layout_.tables) * S::table_size * 32;
     return bits / (static_cast<double>(rows()) * static_cast<double>(cols()));
   }
 
   /// The code at row `i`, code column `c` (input c * dim and the next dim - 1).
   code_type code(Index i, Index c) const { return get(i, layout_.place(c)); }
 
-  /// The scale and zero point of a group of a row.
+  /// The scale, zero point and choice of a group of a row.
   GroupParams<S> group(Index row, Index index) const {
     GroupParams<S> p;
-    const Index i = layout_.scale_index(row, index);
-    std::memcpy(&p.scale_code, scales() + i * static_cast<Index>(sizeof p.scale_code), sizeof p.scale_code);
-    p.scale = S::scale::format::decode(p.scale_code) * tensor_scale();
-    if constexpr (S::affine) {
-      p.zero_code = zeros()[i];
-      p.zero = static_cast<float>(p.zero_code);
-    }
+    const Index i = layout_.scales.index(row, index);
+    p.scale_code = element<typename S::scale_code>(layout_.scale_offset, i);
+    p.scale = S::scale::format::decode(p.scale_code) * super_scale(row, index);
+    if constexpr (S::affine) p.zero = p.zero_code = zeros()[i];
+    if constexpr (S::choices > 1) p.choice = choices()[i];
     return p;
+  }
+
+  /// The value of the super-scale of a group; 1 without super-scales.
+  float super_scale(Index row, Index group) const {
+    if constexpr (S::has_super)
+      return S::super_format::decode(
+          element<typename S::super_code>(layout_.super_offset, layout_.supers.index(row, layout_.span_of(group))));
+    else
+      return 1;
   }
 
   /// The weight at (i, j). Throws std::invalid_argument where it lies outside.
@@ -110,15 +113,18 @@ template <class S> class QuantizedMatrix {
   Parts<S> parts() const {
     Parts<S> out(rows(), cols());
     out.codes = codes();
-    out.tensor_scale = tensor_scale();
     for (Index r = 0; r < out.scales.rows(); ++r)
       for (Index g = 0; g < layout_.groups; ++g) out.set_group(r, g, group(r, g));
-    if constexpr (S::table_size > 0)
-      std::memcpy(out.tables.data(), table(0), static_cast<std::size_t>(out.tables.size()) * sizeof(float));
+    for (Index r = 0; r < out.supers.rows(); ++r)
+      for (Index i = 0; i < out.supers.cols(); ++i)
+        out.supers(r, i) = element<typename S::super_code>(layout_.super_offset, layout_.supers.index(r, i));
+    if (out.tables.size() > 0)
+      std::memcpy(out.tables.data(), bytes_.data() + layout_.table_offset,
+                  static_cast<std::size_t>(out.tables.size()) * sizeof(float));
     return out;
   }
 
-  /// Same size, codes, scales, zero points and tables.
+  /// Same size, codes and side information.
   friend bool operator==(const QuantizedMatrix& a, const QuantizedMatrix& b) {
     return a.rows() == b.rows() && a.cols() == b.cols() && a.bytes_ == b.bytes_;
   }
@@ -167,44 +173,57 @@ template <class S> class QuantizedMatrix {
 
   /// For kernels: the dim weights of code column `c` of row `i`, the layout and the raw sections.
   void decode(Index i, Index c, float* out) const {
-    decode_to<typename S::format>(code(i, c), table(i), out);
-    const GroupParams<S> p = group(i, layout_.group_of(c));
+    const Index g = layout_.group_of(c);
+    const GroupParams<S> p = group(i, g);
+    decode_to<typename S::format>(code(i, c), {table(i, g), p.choice}, out);
     for (Index d = 0; d < S::dim; ++d) out[d] = (out[d] - p.zero) * p.scale;
   }
   const Layout<S>& layout() const { return layout_; }
   const std::uint8_t* plane(std::size_t p) const { return bytes_.data() + layout_.plane_offset[p]; }
-  const std::uint8_t* scales() const { return bytes_.data() + layout_.scale_offset; }
-  const std::uint8_t* zeros() const { return bytes_.data() + layout_.zero_offset; }
-  float tensor_scale() const {
-    float scale = 1;
-    if constexpr (S::scale::has_tensor_scale) std::memcpy(&scale, bytes_.data() + layout_.tensor_offset, sizeof scale);
-    return scale;
+  const typename S::scale_code* scales() const {
+    return reinterpret_cast<const typename S::scale_code*>(bytes_.data() + layout_.scale_offset);
   }
-  /// The table of a row; null where the scheme has none.
-  const float* table(Index row) const {
+  const std::uint8_t* zeros() const { return bytes_.data() + layout_.zero_offset; }
+  const std::uint8_t* choices() const { return bytes_.data() + layout_.choice_offset; }
+  /// The table of a group; null where the scheme has none.
+  const float* table(Index row, Index group) const {
     if (S::table_size == 0) return nullptr;
-    return reinterpret_cast<const float*>(bytes_.data() + layout_.table_offset) + row * S::table_size;
+    return reinterpret_cast<const float*>(bytes_.data() + layout_.table_offset) +
+           layout_.tables.index(row, layout_.table_of(group)) * S::table_size;
   }
 
  private:
   QuantizedMatrix(const Layout<S>& layout, Bytes bytes) : layout_(layout), bytes_(std::move(bytes)) {
-    const auto bad = [&](Index offset, const char* what) {
-      raise(IoError("<matrix>", header_size() + static_cast<std::size_t>(offset), what));
+    const auto expect = [](bool ok, Index offset, const char* what) {
+      if (!ok) raise(IoError("<matrix>", header_size() + static_cast<std::size_t>(offset), what));
     };
-    if (!std::isfinite(tensor_scale())) bad(layout_.tensor_offset, "tensor scale is not finite");
-    for (Index i = 0; i < layout_.scale_rows * layout_.groups; ++i) {
-      typename S::scale_code code;
-      std::memcpy(&code, scales() + i * static_cast<Index>(sizeof code), sizeof code);
-      if (!std::isfinite(S::scale::format::decode(code))) bad(layout_.scale_offset, "a scale is not finite");
-      if (S::affine && zeros()[i] >> S::format::bits != 0) bad(layout_.zero_offset, "a zero point is out of range");
+    for (Index i = 0; i < layout_.scales.size(); ++i) {
+      const auto code = element<typename S::scale_code>(layout_.scale_offset, i);
+      expect(std::isfinite(S::scale::format::decode(code)), layout_.scale_offset, "a scale is not finite");
+      if (S::affine) expect(zeros()[i] >> S::format::bits == 0, layout_.zero_offset, "a zero point is out of range");
+      if (S::choices > 1) expect(choices()[i] < S::choices, layout_.choice_offset, "a choice is out of range");
     }
-    for (Index i = 0; i < rows() * S::table_size; ++i)
-      if (!std::isfinite(table(0)[i])) bad(layout_.table_offset, "a table entry is not finite");
-    if constexpr (has_specials()) {
-      for (Index r = 0; r < layout_.panels * layout_.height; ++r)
-        for (Index at = 0; at < layout_.places; ++at)
-          if (!finite(get(r, at), nullptr)) bad(0, "a weight is not finite");
+    for (Index i = 0; i < layout_.supers.size(); ++i) {
+      const auto code = element<typename S::super_code>(layout_.super_offset, i);
+      expect(std::isfinite(S::super_format::decode(code)), layout_.super_offset, "a super-scale is not finite");
     }
+    for (Index i = 0; i < layout_.tables.size() * S::table_size; ++i)
+      expect(std::isfinite(element<float>(layout_.table_offset, i)), layout_.table_offset,
+             "a table entry is not finite");
+  }
+
+  template <class T> T element(Index offset, Index i) const {
+    T value;
+    std::memcpy(&value, bytes_.data() + offset + i * static_cast<Index>(sizeof(T)), sizeof(T));
+    return value;
+  }
+
+  /// Writes a matrix of shared values, if there are any, to where its layout has them.
+  template <class Where, class Matrix> static void copy(const Where& where, const Matrix& from, std::uint8_t* to) {
+    constexpr std::size_t size = sizeof(typename Matrix::Scalar);
+    for (Index r = 0; r < from.rows(); ++r)
+      for (Index i = 0; i < from.cols(); ++i)
+        std::memcpy(to + static_cast<std::size_t>(where.index(r, i)) * size, &from(r, i), size);
   }
 
   static Layout<S> checked(const Parts<S>& parts) {
@@ -217,38 +236,29 @@ template <class S> class QuantizedMatrix {
     const auto same = [](const auto& a, const auto& b) { return a.rows() == b.rows() && a.cols() == b.cols(); };
     expect(same(parts.codes, sample.codes), "codes of N x ceil(K / dim)", shape(parts.codes));
     expect(same(parts.scales, sample.scales), "scales of N x groups", shape(parts.scales));
+    expect(same(parts.supers, sample.supers), "super-scales of N x spans", shape(parts.supers));
     expect(same(parts.zeros, sample.zeros), "zero points of the shape of the scales", shape(parts.zeros));
-    expect(same(parts.tables, sample.tables), "tables of N x table_size", shape(parts.tables));
-    expect(std::isfinite(parts.tensor_scale), "a finite tensor scale", parts.tensor_scale);
+    expect(same(parts.choices, sample.choices), "choices of the shape of the scales", shape(parts.choices));
+    expect(same(parts.tables, sample.tables), "a table for each that shares one", shape(parts.tables));
     for (Index i = 0; i < parts.scales.size(); ++i) {
       const float scale = S::scale::format::decode(parts.scales.data()[i]);
       expect(std::isfinite(scale), "finite scales", scale);
     }
+    for (Index i = 0; i < parts.supers.size(); ++i) {
+      const float scale = S::super_format::decode(parts.supers.data()[i]);
+      expect(std::isfinite(scale), "finite super-scales", scale);
+    }
     for (Index i = 0; i < parts.zeros.size(); ++i)
       expect(parts.zeros.data()[i] >> S::format::bits == 0, "zero points below 2^bits", int{parts.zeros.data()[i]});
-    for (Index r = 0; r < parts.rows; ++r) {
-      for (Index c = 0; c < parts.codes.cols(); ++c) {
-        const code_type code = parts.codes(r, c);
-        expect((std::uint32_t{code} >> S::format::bits) == 0, "codes below 2^bits", std::uint32_t{code});
-        if constexpr (has_specials()) expect(finite(code, nullptr), "codes of finite values", std::uint32_t{code});
-      }
+    for (Index i = 0; i < parts.choices.size(); ++i)
+      expect(parts.choices.data()[i] < S::choices, "choices that exist", int{parts.choices.data()[i]});
+    for (Index i = 0; i < parts.tables.size(); ++i)
+      expect(std::isfinite(parts.tables.data()[i]), "finite table entries", parts.tables.data()[i]);
+    for (Index i = 0; i < parts.codes.size(); ++i) {
+      const std::uint32_t code = parts.codes.data()[i];
+      expect(code >> S::format::bits == 0, "codes below 2^bits", code);
     }
     return Layout<S>(parts.rows, parts.cols);
-  }
-
-  /// Whether some code is NaN or infinite.
-  static constexpr bool has_specials() {
-    if constexpr (requires { S::format::has_nan; })
-      return S::format::has_nan || S::format::has_infinity;
-    else
-      return false;
-  }
-  static bool finite(code_type code, const float* table) {
-    float values[S::dim];
-    decode_to<typename S::format>(code, table, values);
-    for (float v : values)
-      if (!std::isfinite(v)) return false;
-    return true;
   }
 
   /// The code that fills places beyond N and K: that of 0, or of the value nearest to it.
@@ -257,7 +267,7 @@ template <class S> class QuantizedMatrix {
       return 0;
     } else {
       const float zeros[S::dim] = {};
-      return encode_from<typename S::format>(zeros, nullptr);
+      return encode_from<typename S::format>(zeros, {});
     }
   }
 

@@ -8,7 +8,7 @@
 
 namespace nibble {
 
-/// A rounding fills the codes, scales and zero points of `parts`, whose tensor scale and tables are set, from W.
+/// A rounding fills the codes, scales, zero points and choices of `parts`, whose super-scales and tables are set, from W.
 /// Results must not depend on `parallel`.
 template <class R, class S>
 concept Rounding = requires(const R& rounding, const RowMajorMatrixXf& w, Parts<S>& parts, const Parallel& parallel) {
@@ -19,31 +19,21 @@ concept Rounding = requires(const R& rounding, const RowMajorMatrixXf& w, Parts<
 template <class S, class Rule, class Encode>
 void round_by_group(const RowMajorMatrixXf& w, const Rule& rule, Parts<S>& parts, const Parallel& parallel,
                     const Encode& encode) {
-  const auto round_group = [&](Index row, Index first, std::span<const float> weights, const GroupParams<S>& params) {
-    const Quantizer<S> quantizer{parts.tensor_scale, parts.table(row)};
-    Quantizer<S>::for_each_code(weights, [&](Index c, const float* x) {
-      const Index column = first / S::dim + c;
-      parts.codes(row, column) = encode(quantizer, x, params, row, column);
-    });
-  };
-  const auto span = [&](Index row, Index first, Index count) {
-    return std::span<const float>(w.data() + row * w.cols() + first, static_cast<std::size_t>(count));
-  };
-  GroupParams<S> whole;
-  if (std::same_as<typename S::group, PerTensor> && w.size() > 0) {
-    whole = rule({w.data(), static_cast<std::size_t>(w.size())}, Quantizer<S>{parts.tensor_scale, parts.table(0)});
-    parts.set_group(0, 0, whole);
-  }
+  constexpr bool per_tensor = std::same_as<typename S::group, PerTensor>;
+  if (per_tensor && w.size() > 0)
+    parts.set_group(0, 0, choose(rule, weight_group<S>(w, 0, 0, w.cols()), Quantizer<S>(parts, 0, 0)));
   parallel_for(w.rows(), parallel, [&](Index begin, Index end) {
     for (Index row = begin; row < end; ++row) {
       for_each_group<S>(w.cols(), [&](Index g, Index first, Index count) {
-        if constexpr (std::same_as<typename S::group, PerTensor>) {
-          round_group(row, first, span(row, first, count), whole);
-        } else {
-          const auto params = rule(span(row, first, count), Quantizer<S>{parts.tensor_scale, parts.table(row)});
-          parts.set_group(row, g, params);
-          round_group(row, first, span(row, first, count), params);
-        }
+        Quantizer<S> quantizer(parts, row, g);
+        if (!per_tensor) parts.set_group(row, g, choose(rule, weight_group<S>(w, row, first, count), quantizer));
+        const GroupParams<S> params = parts.group(row, g);
+        quantizer.side.choice = params.choice;
+        const std::span<const float> weights(w.data() + row * w.cols() + first, static_cast<std::size_t>(count));
+        Quantizer<S>::for_each_code(weights, [&](Index c, const float* x) {
+          const Index column = first / S::dim + c;
+          parts.codes(row, column) = encode(quantizer, x, params, row, column);
+        });
       });
     }
   });
@@ -70,14 +60,15 @@ struct Stochastic {
     static_assert(S::dim == 1, "stochastic rounding needs values that are ordered: a format of dim 1");
     using F = typename S::format;
     const Random random(seed);
-    std::vector<Level<F>> levels;
-    if constexpr (S::table_size == 0) levels = make_levels<F>();
+    constexpr bool fixed = S::table_size == 0;
+    std::vector<std::vector<Level<F>>> levels;
+    for (int choice = 0; fixed && choice < S::choices; ++choice) levels.push_back(make_levels<F>({nullptr, choice}));
     round_by_group(
         w, rule, parts, parallel,
         [&](const Quantizer<S>& quantizer, const float* weight, const GroupParams<S>& params, Index i, Index j) {
           float x = 0;
           quantizer.normalize(weight, params, &x);
-          const auto [below, above] = neighbours(S::table_size == 0 ? levels : make_levels<F>(quantizer.table), x);
+          const auto [below, above] = neighbours(fixed ? levels[params.choice] : make_levels<F>(quantizer.side), x);
           const float up = (x - below.value) / (above.value - below.value);
           const float u = random.uniform(static_cast<std::uint64_t>(j), static_cast<std::uint64_t>(i));
           return above.value > below.value && u < up ? above.code : below.code;

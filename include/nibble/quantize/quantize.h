@@ -2,30 +2,9 @@
 #pragma once
 
 #include "nibble/quantize/plain_rounding.h"
+#include "nibble/quantize/prepare.h"
 
 namespace nibble {
-
-/// What a scheme takes from the whole matrix before any group is looked at: its tensor scale and its tables.
-template <class S> Parts<S> prepare(const RowMajorMatrixXf& w) {
-  Parts<S> parts(w.rows(), w.cols());
-  if (w.size() == 0) return parts;
-  if constexpr (S::scale::has_tensor_scale)
-    parts.tensor_scale = S::scale::tensor_scale(w.cwiseAbs().maxCoeff(), S::format::max());
-  if constexpr (S::table_size > 0) {
-    std::vector<float> values(static_cast<std::size_t>(w.cols()));
-    for (Index i = 0; i < w.rows(); ++i) {
-      for_each_group<S>(w.cols(), [&](Index, Index first, Index count) {
-        const std::span<const float> group(w.data() + i * w.cols() + first, static_cast<std::size_t>(count));
-        const auto params = AbsMax{}(group, Quantizer<S>{parts.tensor_scale, nullptr});
-        for (Index j = 0; j < count; ++j)
-          values[static_cast<std::size_t>(first + j)] =
-              params.scale > 0 ? group[static_cast<std::size_t>(j)] / params.scale : 0.0f;
-      });
-      S::format::fit(values.data(), w.cols(), parts.tables.row(i).data());
-    }
-  }
-  return parts;
-}
 
 /// Quantizes W (N x K, any scalar type and storage order) to scheme S: `rule` chooses the scale of each group,
 /// `rounding` the codes. Either may be left out; the defaults are DefaultRule<S> and Nearest. The result does not
@@ -41,7 +20,7 @@ QuantizedMatrix<S> quantize(const Eigen::MatrixBase<Derived>& w, const Rule& rul
         if (!std::isfinite(weights(i, j)))
           invalid("quantize", "finite weights", text(weights(i, j), " at (", i, ", ", j, ")"));
   }
-  Parts<S> parts = prepare<S>(weights);
+  Parts<S> parts = prepare<S>(weights, rule);
   rounding.round(weights, rule, parts, parallel);
   return QuantizedMatrix<S>(parts);
 }

@@ -7,28 +7,56 @@
 
 namespace nibble {
 
-/// The scheme S at one row of a matrix: its tensor scale and the row's table.
+/// The weights that share one scale, and where they lie in a matrix of `cols` inputs: element e is input
+/// (first + e) % cols, counted on from row `row`.
+struct WeightGroup {
+  std::span<const float> weights;
+  Index row = 0;
+  Index first = 0;
+  Index cols = 0;
+  Index input(std::size_t e) const { return (first + static_cast<Index>(e)) % cols; }
+};
+
+/// The scheme S at one group of a matrix: its super-scale, and what its codes mean.
 template <class S> struct Quantizer {
   using scheme = S;
   using format = typename S::format;
 
-  float tensor_scale = 1;
-  const float* table = nullptr;
+  float super_scale = 1;
+  Side side{};
+
+  Quantizer() = default;
+  /// That of a group of `parts`, whose super-scales and tables are set.
+  Quantizer(const Parts<S>& parts, Index row, Index group)
+      : super_scale(parts.super_scale(row, group)), side{parts.table(row, group), 0} {}
+
+  /// The largest value of the format.
+  float top() const { return max_of<format>(side.choice); }
 
   /// The stored scale and zero point that make the codes span `range`.
   GroupParams<S> params(Range range) const {
-    GroupParams<S> p;
     float reach = range.reach();
     if constexpr (S::affine) {
       range = {std::min(range.low, 0.0f), std::max(range.high, 0.0f)};
       reach = range.high - range.low;
     }
-    p.scale_code = S::scale::encode(reach, format::max(), tensor_scale);
-    p.scale = S::scale::format::decode(p.scale_code) * tensor_scale;
+    typename S::scale_code code;
+    if constexpr (S::has_super)
+      code = S::scale::encode(reach, top(), super_scale);
+    else
+      code = S::scale::encode(reach, top());
+    return with_scale(code, range.low);
+  }
+
+  /// The parameters of a stored scale; `low` is the weight that code 0 of affine schemes is to stand for.
+  GroupParams<S> with_scale(typename S::scale_code code, float low = 0) const {
+    GroupParams<S> p;
+    p.choice = static_cast<std::uint8_t>(side.choice);
+    p.scale_code = code;
+    p.scale = S::scale::format::decode(code) * super_scale;
     if constexpr (S::affine) {
-      const float zero = p.scale > 0 ? std::nearbyint(-range.low / p.scale) : 0;
-      p.zero_code = static_cast<std::uint8_t>(std::min(std::max(zero, 0.0f), format::max()));
-      p.zero = static_cast<float>(p.zero_code);
+      const float zero = p.scale > 0 ? std::nearbyint(-low / p.scale) : 0;
+      p.zero = p.zero_code = static_cast<std::uint8_t>(std::min(std::max(zero, 0.0f), top()));
     }
     return p;
   }
@@ -42,12 +70,12 @@ template <class S> struct Quantizer {
   typename S::code_type encode(const float* weights, const GroupParams<S>& p) const {
     float x[S::dim];
     normalize(weights, p, x);
-    return encode_from<format>(x, table);
+    return encode_from<format>(x, side);
   }
 
   /// The `dim` weights that a code stands for.
   void decode(typename S::code_type code, const GroupParams<S>& p, float* weights) const {
-    decode_to<format>(code, table, weights);
+    decode_to<format>(code, side, weights);
     for (int d = 0; d < S::dim; ++d) weights[d] = (weights[d] - p.zero) * p.scale;
   }
 
@@ -76,6 +104,14 @@ template <class S> struct Quantizer {
     return sum;
   }
 };
+
+/// The group at `first` of a row of W; per tensor, all of W.
+template <class S> WeightGroup weight_group(const RowMajorMatrixXf& w, Index row, Index first, Index count) {
+  if constexpr (std::same_as<typename S::group, PerTensor>)
+    return {{w.data(), static_cast<std::size_t>(w.size())}, 0, 0, w.cols()};
+  else
+    return {{w.data() + row * w.cols() + first, static_cast<std::size_t>(count)}, row, first, w.cols()};
+}
 
 /// Calls f(group index, first input, inputs) for each group of a row of K inputs.
 template <class S, class F> void for_each_group(Index cols, F&& f) {

@@ -3,6 +3,7 @@
 
 #include "nibble/core.h"
 #include "nibble/formats.h"
+#include "nibble/io.h"
 #include "nibble/kernels.h"
 #include "nibble/matrix.h"
 #include "nibble/metrics.h"

@@ -20,7 +20,8 @@ enum class Special {
 enum class Sign { Signed, Unsigned };
 
 /// What becomes of finite values beyond the largest: that value, or what the standard says: infinity, else NaN, else
-/// that value. An infinity stays one where the format has one, else becomes NaN, else the largest value.
+/// that value; rounded toward zero, that value all the same (IEEE 754, 7.4). An infinity stays one where the format has
+/// one, else becomes NaN, else the largest value.
 enum class Overflow { Saturate, Standard };
 
 /// How a value between two neighbours is rounded. Stochastic takes the upper one (in magnitude) with a probability
@@ -32,10 +33,10 @@ constexpr double power_of_two(int exponent) {
   return std::bit_cast<double>(static_cast<std::uint64_t>(exponent + 1023) << 52);
 }
 
-/// E exponent bits, M mantissa bits, value 2^(e - Bias) * (1 + m / 2^M), subnormals below. Negative values, and zeros
-/// where the format has none, encode to NaN (Standard) or the smallest value (Saturate) in unsigned formats. NaN
-/// encodes to NaN; where there is none, to negative zero or 0 as ml_dtypes does. Sources: OCP OFP8 1.0; OCP MX 1.0;
-/// IEEE 754; ml_dtypes for the FNUZ kinds.
+/// E exponent bits, M mantissa bits, value 2^(e - Bias) * (1 + m / 2^M), subnormals below. In unsigned formats, finite
+/// negative values, and zeros where the format has none, encode to NaN (Standard) or the smallest value (Saturate). NaN
+/// encodes to NaN; where there is none, to negative zero, or to 0 if its sign is set, as ml_dtypes does. Sources: OCP
+/// OFP8 1.0; OCP MX 1.0; IEEE 754; ml_dtypes for the FNUZ kinds.
 template <int E, int M, int Bias = (1 << (E - 1)) - 1, Special S = Special::Ieee, Sign Sg = Sign::Signed>
 struct MiniFloat {
   static_assert(E >= 1 && E <= 8 && M >= 0 && E + M <= 15, "E1..E8 exponent bits, 15 bits beside the sign at most");
@@ -98,9 +99,11 @@ struct MiniFloat {
     const std::uint32_t magnitude = word & 0x7fffffffu;
     const unsigned sign = negative ? sign_bit : 0;
     if (magnitude > 0x7f800000u)
-      return static_cast<code_type>(S == Special::Ieee || S == Special::Fn ? sign | nan_code : nan_code);
+      return static_cast<code_type>(S == Special::Finite                     ? sign_bit ^ sign
+                                    : S == Special::Ieee || S == Special::Fn ? sign | nan_code
+                                                                             : nan_code);
     if (!is_signed && negative && (magnitude != 0 || S == Special::Scale))
-      return static_cast<code_type>(has_nan && (O == Overflow::Standard || S == Special::Scale) ? nan_code : 0);
+      return static_cast<code_type>(has_nan && (O == Overflow::Standard || magnitude == 0x7f800000u) ? nan_code : 0);
     if (magnitude == 0x7f800000u) {
       if (has_infinity) return static_cast<code_type>(sign | infinity_code);
       return static_cast<code_type>(!has_nan ? sign | max_code : S == Special::Fn ? sign | nan_code : nan_code);
@@ -111,7 +114,8 @@ struct MiniFloat {
     }
     const unsigned code = round<R>(magnitude, random);
     if (code > max_code) {
-      if (O == Overflow::Saturate || !(has_nan || has_infinity)) return static_cast<code_type>(sign | max_code);
+      if (O == Overflow::Saturate || R == RoundTo::Zero || !(has_nan || has_infinity))
+        return static_cast<code_type>(sign | max_code);
       if (has_infinity) return static_cast<code_type>(sign | infinity_code);
       return static_cast<code_type>(S == Special::Fn ? sign | nan_code : nan_code);
     }

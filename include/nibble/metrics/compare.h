@@ -53,7 +53,7 @@ Comparison difference(const Eigen::MatrixBase<A>& a, const Eigen::MatrixBase<B>&
       const double error = value - static_cast<double>(b(i, j));
       signal += value * value;
       noise += error * error;
-      if (!(std::abs(error) <= c.max_error)) c.max_error = std::abs(error);
+      if (std::abs(error) > c.max_error || std::isnan(error)) c.max_error = std::abs(error);
     }
   }
   c.relative_error = noise == 0 ? 0 : std::sqrt(noise / signal);
@@ -77,10 +77,6 @@ template <class Derived, LowBitMatrix Q> Comparison compare(const Eigen::MatrixB
 
 /// The outputs W * X, in double, against those of `q`, which multiplies X itself: X is K x M floats, or quantized
 /// activations made from `x`, whose error then counts too. Throws std::invalid_argument where shapes differ.
-template <class DW, LowBitMatrix Q, class DX>
-Comparison compare_outputs(const Eigen::MatrixBase<DW>& w, const Q& q, const Eigen::MatrixBase<DX>& x) {
-  return compare_outputs(w, q, x, x.derived());
-}
 template <class DW, LowBitMatrix Q, class DX, class Right>
 Comparison compare_outputs(const Eigen::MatrixBase<DW>& w, const Q& q, const Eigen::MatrixBase<DX>& x,
                            const Right& right) {
@@ -89,6 +85,10 @@ Comparison compare_outputs(const Eigen::MatrixBase<DW>& w, const Q& q, const Eig
   metrics::check_shape("compare_outputs", "quantized activations", x.rows(), x.cols(), right.rows(), right.cols());
   const Eigen::MatrixXd exact = w.template cast<double>() * x.template cast<double>();
   return metrics::difference(exact, Eigen::MatrixXf(q * right), q.bits_per_weight());
+}
+template <class DW, LowBitMatrix Q, class DX>
+Comparison compare_outputs(const Eigen::MatrixBase<DW>& w, const Q& q, const Eigen::MatrixBase<DX>& x) {
+  return compare_outputs(w, q, x, x.derived());
 }
 
 }  // namespace nibble

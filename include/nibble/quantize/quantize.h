@@ -6,35 +6,69 @@
 
 namespace nibble {
 
+struct QuantizeOptions {
+  int threads = 1;               ///< parts that rows are spread over; at least 1
+  Executor executor{};           ///< what runs the parts; by default OpenMP where compiled with it, else the caller
+  bool allow_nonfinite = false;  ///< NaN and infinity become the codes that the format has for them, else an error
+};
+
+/// Writes the codes of the weights that are NaN or infinite, which the scales know nothing of: an infinity the one that
+/// the format has for it, else NaN. Throws std::invalid_argument where the format has no such code.
+template <class S> void set_nonfinite(const RowMajorMatrixXf& w, Parts<S>& parts) {
+  using F = typename S::format;
+  for (Index i = 0; i < w.rows(); ++i) {
+    for (Index j = 0; j < w.cols(); ++j) {
+      if (std::isfinite(w(i, j))) continue;
+      bool has_code = false;
+      if constexpr (S::dim == 1 && S::table_size == 0 && S::choices == 1) {
+        parts.codes(i, j) = F::encode(w(i, j));
+        has_code = !std::isfinite(F::decode(parts.codes(i, j)));
+      }
+      if (!has_code)
+        invalid("quantize", text("finite weights, or a format with NaN instead of ", format_name<F>()),
+                text(w(i, j), " at (", i, ", ", j, ")"));
+    }
+  }
+}
+
 /// Quantizes W (N x K, any scalar type and storage order) to scheme S: `rule` chooses the scale of each group,
 /// `rounding` the codes. Either may be left out; the defaults are DefaultRule<S> and Nearest. The result does not
-/// depend on `parallel`. Throws std::invalid_argument where W has a NaN or an infinity.
+/// depend on threads. Throws std::invalid_argument where W has a NaN or an infinity that is not allowed or has no code.
 template <class S, class Derived, class Rule, class Round>
-  requires(ScaleRule<Rule, S>&& Rounding<Round, S>)
+  requires(ScaleRule<Rule, S> && Rounding<Round, S>)
 QuantizedMatrix<S> quantize(const Eigen::MatrixBase<Derived>& w, const Rule& rule, const Round& rounding,
-                            const Parallel& parallel = {}) {
+                            const QuantizeOptions& options = {}) {
   const RowMajorMatrixXf weights = w.template cast<float>();
-  if (!weights.allFinite()) {
+  const Parallel parallel{options.threads, options.executor};
+  const auto from = [&](const RowMajorMatrixXf& finite) {
+    Parts<S> parts = prepare<S>(finite, rule);
+    rounding.round(finite, rule, parts, parallel);
+    return parts;
+  };
+  if (weights.allFinite()) return QuantizedMatrix<S>(from(weights));
+  if (!options.allow_nonfinite) {
     for (Index i = 0; i < weights.rows(); ++i)
       for (Index j = 0; j < weights.cols(); ++j)
         if (!std::isfinite(weights(i, j)))
           invalid("quantize", "finite weights", text(weights(i, j), " at (", i, ", ", j, ")"));
   }
-  Parts<S> parts = prepare<S>(weights, rule);
-  rounding.round(weights, rule, parts, parallel);
+  Parts<S> parts = from(weights.unaryExpr([](float x) { return std::isfinite(x) ? x : 0.0f; }));
+  set_nonfinite(weights, parts);
   return QuantizedMatrix<S>(parts);
 }
 
 template <class S, class Derived, class Rule = DefaultRule<S>>
   requires(ScaleRule<Rule, S>)
-QuantizedMatrix<S> quantize(const Eigen::MatrixBase<Derived>& w, const Rule& rule = {}) {
-  return quantize<S>(w, rule, Nearest{});
+QuantizedMatrix<S> quantize(const Eigen::MatrixBase<Derived>& w, const Rule& rule = {},
+                            const QuantizeOptions& options = {}) {
+  return quantize<S>(w, rule, Nearest{}, options);
 }
 
 template <class S, class Derived, class Round>
   requires(Rounding<Round, S> && !ScaleRule<Round, S>)
-QuantizedMatrix<S> quantize(const Eigen::MatrixBase<Derived>& w, const Round& rounding, const Parallel& parallel = {}) {
-  return quantize<S>(w, DefaultRule<S>{}, rounding, parallel);
+QuantizedMatrix<S> quantize(const Eigen::MatrixBase<Derived>& w, const Round& rounding,
+                            const QuantizeOptions& options = {}) {
+  return quantize<S>(w, DefaultRule<S>{}, rounding, options);
 }
 
 }  // namespace nibble

@@ -28,28 +28,33 @@ template <class S> void set_super_scales(const RowMajorMatrixXf& w, Parts<S>& pa
 }
 
 /// Learns each table from the weights that share it, divided by their absmax scales; a weight counts by the square of
-/// its scale and, where the rule has weights per input, by that of its input.
+/// its scale and, where the rule weighs inputs, by the weight of its input. Where nothing counts, all levels are 0.
 template <class S, class Rule> void fit_tables(const RowMajorMatrixXf& w, const Rule& rule, Parts<S>& parts) {
-  struct Sample {
-    std::vector<float> values, weights;
+  struct Samples {
+    std::vector<float> values, sizes;  // sizes: square roots of the weights, any common factor
+    float largest = 0;
   };
-  std::vector<Sample> samples(static_cast<std::size_t>(parts.tables.rows()));
+  std::vector<Samples> samples(static_cast<std::size_t>(parts.tables.rows()));
   for (Index row = 0; row < w.rows(); ++row) {
     for_each_group<S>(w.cols(), [&](Index g, Index first, Index count) {
       const Quantizer<S> quantizer(parts, row, g);
-      const GroupParams<S> params = AbsMax{}(weight_group<S>(w, row, first, count), quantizer);
-      Sample& sample = samples[static_cast<std::size_t>((quantizer.side.table - parts.tables.data()) / S::table_size)];
+      const float scale = AbsMax{}(weight_group<S>(w, row, first, count), quantizer).scale;
+      Samples& s = samples[static_cast<std::size_t>((quantizer.side.table - parts.tables.data()) / S::table_size)];
       for (Index j = first; j < first + count; ++j) {
-        sample.values.push_back(params.scale > 0 ? w(row, j) / params.scale : 0.0f);
-        float weight = params.scale * params.scale;
-        if constexpr (requires { rule.input_weight(j); }) weight *= rule.input_weight(j);
-        sample.weights.push_back(weight);
+        float size = scale;
+        if constexpr (requires { rule.input_weight(j); }) size *= std::sqrt(rule.input_weight(j));
+        s.values.push_back(scale > 0 ? w(row, j) / scale : 0.0f);
+        s.sizes.push_back(size);
+        s.largest = std::max(s.largest, size);
       }
     });
   }
-  for (std::size_t i = 0; i < samples.size(); ++i)
-    S::format::fit(samples[i].values.data(), samples[i].weights.data(), static_cast<Index>(samples[i].values.size()),
-                   parts.tables.row(static_cast<Index>(i)).data());
+  for (Index i = 0; i < parts.tables.rows(); ++i) {
+    Samples& s = samples[static_cast<std::size_t>(i)];
+    if (!(s.largest > 0)) continue;
+    for (float& size : s.sizes) size = size / s.largest * (size / s.largest);
+    S::format::fit(s.values.data(), s.sizes.data(), static_cast<Index>(s.values.size()), parts.tables.row(i).data());
+  }
 }
 
 /// The parts of W with super-scales and tables set.

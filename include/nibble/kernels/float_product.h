@@ -38,7 +38,17 @@ template <class Tag, class S> class FloatProduct {
     PanelScratch scratch(w_.layout());
     const Index tiles = (cols_ + column_tile - 1) / column_tile;
     for (Index p = begin; p < end; ++p) {
-      if constexpr (fast) load_panel(p, scratch);
+      const Index height = std::min<Index>(lanes, w_.rows() - p * lanes);
+      if constexpr (fast) {
+        load_panel(p, scratch);
+        if (cols_ <= direct_columns) {
+          DirectTile tile{codes_of(scratch), x_.data(), sums.data()};
+          tile.codes.quanta = w_.layout().places / 4;
+          FloatDirect<Tag, F::bits, style, has_zeros>::run(tile, static_cast<int>(cols_));
+          store(sums.data(), 0, cols_, height, y + p * lanes, stride);
+          continue;
+        }
+      }
       for (Index t0 = 0; t0 < tiles; t0 += tiles_at_once) {
         const Index t1 = std::min(tiles, t0 + tiles_at_once);
         std::fill_n(sums.data(), sums.size(), 0.0f);
@@ -54,10 +64,7 @@ template <class Tag, class S> class FloatProduct {
             FloatDot<Tag>::run(tile, static_cast<int>(tile_width(t)));
           }
         }
-        const Index height = std::min<Index>(lanes, w_.rows() - p * lanes);
-        for (Index m = t0 * column_tile; m < std::min(cols_, t1 * column_tile); ++m)
-          std::memcpy(y + m * stride + p * lanes, sums.data() + (m - t0 * column_tile) * lanes,
-                      static_cast<std::size_t>(height) * sizeof(float));
+        store(sums.data(), t0 * column_tile, std::min(cols_, t1 * column_tile), height, y + p * lanes, stride);
       }
     }
   }
@@ -68,15 +75,23 @@ template <class Tag, class S> class FloatProduct {
   static constexpr Index group_places = Layout<S>::group_places;
   static constexpr int block = 4 * (F::bits <= 8 ? block_quanta(F::bits) : 1);
   /// Whether DecodePanel can decode; else codes are decoded one by one.
-  static constexpr bool fast =
-      Layout<S>::height == 16 && S::choices == 1 && F::bits <= 8 && group_places % block == 0;
+  static constexpr bool fast = Layout<S>::height == 16 && S::choices == 1 && F::bits <= 8 && group_places % block == 0;
 
   /// Wide integers are converted and lose their offset as a zero point; all others are looked up.
-  static constexpr bool converted = [] {
-    if constexpr (has_integer_view<F> && F::bits > 5)
-      return integer_view<F>.identity && integer_view<F>.unit == 1;
-    else
-      return false;
+  static constexpr Decode style = [] {
+    if constexpr (F::bits <= 5) {
+      return Decode::Floats;
+    } else if constexpr (S::table_size > 0) {
+      return Decode::Memory;
+    } else {
+      if constexpr (has_integer_view<F>)
+        if (integer_view<F>.identity && integer_view<F>.unit == 1) return Decode::Integer;
+      for (std::uint32_t c = 0; c < code_count<F>; ++c) {
+        const float value = F::decode(static_cast<typename F::code_type>(c));
+        if ((std::bit_cast<std::uint32_t>(value) & 0xffff) != 0) return Decode::Memory;
+      }
+      return Decode::Halves;
+    }
   }();
   /// The values of all codes.
   const float* values() const {
@@ -92,7 +107,7 @@ template <class Tag, class S> class FloatProduct {
     }
   }
   static constexpr float offset = [] {
-    if constexpr (converted)
+    if constexpr (style == Decode::Integer)
       return static_cast<float>(integer_view<F>.offset);
     else
       return 0.0f;
@@ -106,6 +121,12 @@ template <class Tag, class S> class FloatProduct {
     AlignedArray<float> scales, zeros;
     Panel codes;
   };
+
+  /// Writes sums[m - begin][0 .. height - 1] to the columns m = begin .. end - 1 of Y.
+  static void store(const float* sums, Index begin, Index end, Index height, float* y, Index stride) {
+    for (Index m = begin; m < end; ++m)
+      std::memcpy(y + m * stride, sums + (m - begin) * lanes, static_cast<std::size_t>(height) * sizeof(float));
+  }
 
   Index tile_width(Index t) const { return std::min(column_tile, cols_ - t * column_tile); }
 
@@ -128,19 +149,24 @@ template <class Tag, class S> class FloatProduct {
             offset + (S::affine ? static_cast<float>(w_.zeros()[layout.per_tensor ? 0 : first + i]) : 0.0f);
   }
 
+  DecodeTile codes_of(const PanelScratch& scratch) const {
+    DecodeTile tile;
+    tile.panel = scratch.codes;
+    tile.values = values();
+    tile.scales = scratch.scales.data();
+    tile.zeros = has_zeros ? scratch.zeros.data() : nullptr;
+    tile.group = group_places == 0 ? w_.layout().places / 4 : group_places / 4;
+    return tile;
+  }
+
   /// The weights of panel p at places k .. k + depth - 1, to out[place][16].
   void decode(Index p, Index k, Index depth, const PanelScratch& scratch, float* out) const {
     if constexpr (fast) {
-      DecodeTile tile;
-      tile.panel = scratch.codes;
-      tile.values = values();
-      tile.scales = scratch.scales.data();
-      tile.zeros = has_zeros ? scratch.zeros.data() : nullptr;
+      DecodeTile tile = codes_of(scratch);
       tile.first = k / 4;
       tile.quanta = depth / 4;
-      tile.group = group_places == 0 ? w_.layout().places / 4 : group_places / 4;
       tile.out = out;
-      DecodePanel<Tag, F::bits, !converted>::run(tile);
+      DecodePanel<Tag, F::bits, style>::run(tile);
     } else {
       std::fill_n(out, depth * lanes, 0.0f);
       for (Index r = 0; r < std::min<Index>(lanes, w_.rows() - p * lanes); ++r) {

@@ -73,17 +73,34 @@ struct FloatTile {
   float* acc = nullptr;      ///< [column][16], aligned
 };
 
+/// How codes become floats: as integers, by a table of up to 32 floats, by one of up to 256 floats that are bfloat16
+/// numbers, by one of up to 256 other floats.
+enum class Decode { Integer, Floats, Halves, Memory };
+
 /// Decoding of `quanta` quanta of a panel from `first` on, a multiple of block_quanta(bits), as is `group` (the quanta
 /// of one group; the last may be cut short): out[4 q + i][r] = (value(code) - zeros[group][r]) * scales[group][r].
 struct DecodeTile {
   Panel panel;
-  const float* values = nullptr;  ///< 2^bits values; null: the code itself
+  const float* values = nullptr;  ///< 2^bits values; unused where codes are integers
   const float* scales = nullptr;  ///< [group][16]
   const float* zeros = nullptr;   ///< [group][16]; null: none
   std::ptrdiff_t first = 0;
   std::ptrdiff_t quanta = 0;
   std::ptrdiff_t group = 0;
   float* out = nullptr;  ///< [place][16], aligned
+};
+
+/// Columns that are multiplied straight from the codes; more are worth decoding for.
+inline constexpr int direct_columns = 8;
+
+/// Float products of a panel with up to direct_columns columns, straight from its codes (all `codes.quanta` of them from
+/// quantum 0 on; codes.out is not used):
+///     y[c][r] = sum over groups of scales[group][r] * sum over its k of (value(code[r][k]) - zeros[group][r]) * x[k][c]
+/// with fused multiply-adds throughout, in any order within a group.
+struct DirectTile {
+  DecodeTile codes;
+  const float* x = nullptr;  ///< [k][column]
+  float* y = nullptr;        ///< [column][16]
 };
 
 }  // namespace nibble::kernels

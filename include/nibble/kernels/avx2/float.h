@@ -11,7 +11,9 @@ NIBBLE_BEGIN_TARGET(NIBBLE_AVX2)
 
 namespace nibble::kernels {
 
-template <unsigned B, int Bits, bool Lookup> struct DecodePanel<isa::Avx2Tag<B>, Bits, Lookup> {
+template <unsigned B, int Bits, Decode D> struct DecodePanel<isa::Avx2Tag<B>, Bits, D> {
+  static constexpr bool Lookup = D != Decode::Integer;
+
   static void run(const DecodeTile& tile) {
     constexpr int block = block_quanta(Bits);
     alignas(32) float table[16] = {};

@@ -7,18 +7,16 @@
 
 #include "nibble/kernels/avx512/bytes.h"
 #include "nibble/kernels/avx512/scales.h"
+#include "nibble/kernels/avx512/values.h"
 
 NIBBLE_BEGIN_TARGET(NIBBLE_AVX512)
 
 namespace nibble::kernels {
 
-template <unsigned B, int Bits, bool Lookup> struct DecodePanel<isa::Avx512Tag<B>, Bits, Lookup> {
+template <unsigned B, int Bits, Decode D> struct DecodePanel<isa::Avx512Tag<B>, Bits, D> {
   static void run(const DecodeTile& tile) {
     constexpr int block = block_quanta(Bits);
-    __m512 table[2] = {_mm512_setzero_ps(), _mm512_setzero_ps()};
-    if (Lookup)
-      table[0] = _mm512_maskz_loadu_ps(static_cast<__mmask16>(Bits < 4 ? (1 << (1 << Bits % 4)) - 1 : -1), tile.values);
-    if (Lookup && Bits == 5) table[1] = _mm512_loadu_ps(tile.values + 16);
+    const avx512::Values<B, Bits, D> values(tile.values);
     float* out = tile.out;
     std::ptrdiff_t q = tile.first;
     const std::ptrdiff_t end = q + tile.quanta;
@@ -26,30 +24,70 @@ template <unsigned B, int Bits, bool Lookup> struct DecodePanel<isa::Avx512Tag<B
       const std::ptrdiff_t g = q / tile.group;
       const std::ptrdiff_t stop = (g + 1) * tile.group < end ? (g + 1) * tile.group : end;
       const __m512 scale = _mm512_loadu_ps(tile.scales + g * lanes);
-      const __m512 zero = tile.zeros != nullptr ? _mm512_loadu_ps(tile.zeros + g * lanes) : _mm512_setzero_ps();
+      const __m512 zero = avx512::zero_of<decltype(values)>(tile.zeros, g);
       for (; q < stop; q += block) {
         avx512::PanelBytes<B, Bits>::prefetch(tile.panel, q, block);
 #pragma GCC unroll 8
         for (int j = 0; j < block; ++j) {
-          const __m512i codes = avx512::PanelBytes<B, Bits>::load(tile.panel, q, j);
+          __m512 v[4];
+          values.load(tile.panel, q, j, v);
 #pragma GCC unroll 4
           for (int i = 0; i < 4; ++i) {
-            const __m512 v = value(table, tile.values, _mm512_srli_epi32(codes, static_cast<unsigned>(8 * i)));
-            _mm512_store_ps(out, _mm512_mul_ps(_mm512_sub_ps(v, zero), scale));
+            _mm512_store_ps(out, _mm512_mul_ps(_mm512_sub_ps(v[i], zero), scale));
             out += lanes;
           }
         }
       }
     }
   }
+};
 
- private:
-  /// The values of the codes in the low bytes of 16 lanes.
-  static __m512 value(const __m512 (&table)[2], const float* values, __m512i lanes_of_codes) {
-    if (Lookup && Bits <= 4) return _mm512_permutexvar_ps(lanes_of_codes, table[0]);
-    if (Lookup && Bits == 5) return _mm512_permutex2var_ps(table[0], lanes_of_codes, table[1]);
-    const __m512i code = _mm512_and_si512(lanes_of_codes, _mm512_set1_epi32(255));
-    return Lookup ? _mm512_i32gather_ps(code, values, 4) : _mm512_cvtepi32_ps(code);
+template <unsigned B, int Bits, Decode D, bool Zeros> struct FloatDirect<isa::Avx512Tag<B>, Bits, D, Zeros> {
+  static void run(const DirectTile& tile, int columns) { multiply_columns<FloatDirect, direct_columns>(tile, columns); }
+
+  template <int C> static void multiply(const DirectTile& tile) {
+    constexpr int chains = C >= 3 ? 1 : C == 2 ? 2 : 4;
+    constexpr int block = block_quanta(Bits);
+    const avx512::Values<B, Bits, D> values(tile.codes.values);
+    const std::ptrdiff_t end = tile.codes.quanta;
+    __m512 total[C];
+#pragma GCC unroll 16
+    for (int c = 0; c < C; ++c) total[c] = _mm512_setzero_ps();
+    const float* x = tile.x;
+    for (std::ptrdiff_t q = 0, g = 0; q < end; ++g) {
+      const std::ptrdiff_t stop = q + tile.codes.group < end ? q + tile.codes.group : end;
+      const __m512 zero = avx512::zero_of<decltype(values)>(tile.codes.zeros, g);
+      __m512 sum[chains][C];
+#pragma GCC unroll 16
+      for (int c = 0; c < C; ++c)
+#pragma GCC unroll 4
+        for (int u = 0; u < chains; ++u) sum[u][c] = _mm512_setzero_ps();
+      for (; q < stop; q += block) {
+        avx512::PanelBytes<B, Bits>::prefetch(tile.codes.panel, q, block);
+#pragma GCC unroll 8
+        for (int j = 0; j < block; ++j) {
+          __m512 v[4];
+          values.load(tile.codes.panel, q, j, v);
+#pragma GCC unroll 4
+          for (int i = 0; i < 4; ++i) {
+            if (Zeros || values.bias != 0) v[i] = _mm512_sub_ps(v[i], zero);
+#pragma GCC unroll 16
+            for (int c = 0; c < C; ++c)
+              sum[i % chains][c] = _mm512_fmadd_ps(v[i], _mm512_set1_ps(x[i * C + c]), sum[i % chains][c]);
+          }
+          x += 4 * C;
+        }
+      }
+      const __m512 scale = _mm512_loadu_ps(tile.codes.scales + g * lanes);
+#pragma GCC unroll 16
+      for (int c = 0; c < C; ++c) {
+#pragma GCC unroll 4
+        for (int u = 1; u < chains; ++u) sum[0][c] = _mm512_add_ps(sum[0][c], sum[u][c]);
+        total[c] = _mm512_fmadd_ps(sum[0][c], scale, total[c]);
+      }
+    }
+#pragma GCC unroll 16
+    for (int c = 0; c < C; ++c) _mm512_storeu_ps(tile.y + c * lanes, total[c]);
   }
 };
 

@@ -85,18 +85,42 @@ template <class Tag, class F> struct DecodeScales {
   }
 };
 
-/// See DecodeTile. `Lookup` says that codes go through tile.values.
-template <class Tag, int Bits, bool Lookup> struct DecodePanel {
+/// See DecodeTile.
+template <class Tag, int Bits, Decode D> struct DecodePanel {
   static void run(const DecodeTile& tile) {
     for (std::ptrdiff_t q = 0; q < tile.quanta; ++q) {
       const std::ptrdiff_t g = (tile.first + q) / tile.group;
       for (int i = 0; i < 4; ++i) {
         for (int r = 0; r < lanes; ++r) {
           const std::uint32_t code = panel_code<Bits>(tile.panel, tile.first + q, r, i);
-          float value = Lookup ? tile.values[code] : static_cast<float>(code);
+          float value = D == Decode::Integer ? static_cast<float>(code) : tile.values[code];
           if (tile.zeros != nullptr) value -= tile.zeros[g * lanes + r];
           tile.out[(4 * q + i) * lanes + r] = value * tile.scales[g * lanes + r];
         }
+      }
+    }
+  }
+};
+
+/// See DirectTile. `Zeros` says whether there are zero points.
+template <class Tag, int Bits, Decode D, bool Zeros> struct FloatDirect {
+  static void run(const DirectTile& tile, int columns) {
+    for (int c = 0; c < columns; ++c) {
+      for (int r = 0; r < lanes; ++r) {
+        float total = 0;
+        for (std::ptrdiff_t q = 0, g = 0; q < tile.codes.quanta; ++g) {
+          float sum = 0;
+          for (const std::ptrdiff_t end = q + tile.codes.group; q < end && q < tile.codes.quanta; ++q) {
+            for (int i = 0; i < 4; ++i) {
+              const std::uint32_t code = panel_code<Bits>(tile.codes.panel, q, r, i);
+              float value = D == Decode::Integer ? static_cast<float>(code) : tile.codes.values[code];
+              if (Zeros) value -= tile.codes.zeros[g * lanes + r];
+              sum = std::fma(value, tile.x[(4 * q + i) * columns + c], sum);
+            }
+          }
+          total = std::fma(sum, tile.codes.scales[g * lanes + r], total);
+        }
+        tile.y[c * lanes + r] = total;
       }
     }
   }

@@ -15,7 +15,8 @@ template <class F> struct Level {
   typename F::code_type code;
 };
 
-/// All finite values of F in ascending order, each once (of -0 and 0, only 0). `table` as in Format.
+/// The finite values that F::encode chooses, in ascending order, each once, with the code that it chooses for them (of -0
+/// and 0, only 0). `table` as in Format.
 template <Format F>
   requires(dim_of<F> == 1 && F::bits <= 16)
 std::vector<Level<F>> make_levels(const float* table = nullptr) {
@@ -24,12 +25,10 @@ std::vector<Level<F>> make_levels(const float* table = nullptr) {
     const auto code = static_cast<typename F::code_type>(c);
     float value = 0;
     decode_to<F>(code, table, &value);
-    if (std::isfinite(value) && !(value == 0 && std::signbit(value))) levels.push_back({value, code});
+    if (std::isfinite(value) && !(value == 0 && std::signbit(value)) && encode_from<F>(&value, table) == code)
+      levels.push_back({value, code});
   }
-  std::stable_sort(levels.begin(), levels.end(), [](const auto& a, const auto& b) { return a.value < b.value; });
-  levels.erase(
-      std::unique(levels.begin(), levels.end(), [](const auto& a, const auto& b) { return a.value == b.value; }),
-      levels.end());
+  std::sort(levels.begin(), levels.end(), [](const auto& a, const auto& b) { return a.value < b.value; });
   return levels;
 }
 

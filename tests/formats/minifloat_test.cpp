@@ -1,6 +1,8 @@
 // Minifloats against the golden tables: every code, every half, every edge, each overflow rule and rounding.
 #include "nibble/formats/minifloat.h"
 
+#include <utility>
+
 #include "formats/golden.h"
 #include "nibble/core/random.h"
 
@@ -82,6 +84,65 @@ TEST(MiniFloat, Limits) {
   EXPECT_EQ(formats::E5M2::decode(1), 0x1p-16f);
   EXPECT_EQ(formats::E5M2::decode(4), 0x1p-14f);
   EXPECT_EQ(formats::E8M0::decode(0), 0x1p-127f);
+}
+
+/// (-1)^s 2^(e - bias) (1 + m / 2^M), subnormals for e = 0, in double; codes with all-ones exponents are not looked at.
+template <int E, int M, int Bias> void expect_fields() {
+  using F = formats::MiniFloat<E, M, Bias>;
+  for (std::uint32_t code = 0; code < code_count<F>; ++code) {
+    const int e = static_cast<int>(code >> M & ((1u << E) - 1));
+    const double m = std::ldexp(static_cast<double>(code & ((1u << M) - 1)), -M);
+    if (e == (1 << E) - 1) continue;
+    const double magnitude = e == 0 ? std::ldexp(m, 1 - Bias) : std::ldexp(1 + m, e - Bias);
+    const auto value = static_cast<float>(code >> (E + M) != 0 ? -magnitude : magnitude);
+    ASSERT_EQ(static_cast<double>(value), code >> (E + M) != 0 ? -magnitude : magnitude);
+    ASSERT_EQ(F::decode(static_cast<typename F::code_type>(code)), value) << F::name() << ' ' << code;
+    ASSERT_EQ(F::encode(value), code) << F::name();
+  }
+}
+
+template <int E, int... M> void expect_mantissas(std::integer_sequence<int, M...>) {
+  (expect_fields<E, M, (1 << (E - 1)) - 1>(), ...);
+}
+template <int... E> void expect_exponents(std::integer_sequence<int, E...>) {
+  (expect_mantissas<E + 1>(std::make_integer_sequence<int, 15 - E>()), ...);
+}
+
+TEST(MiniFloat, EveryExponentAndMantissaWidth) {
+  expect_exponents(std::make_integer_sequence<int, 8>());
+}
+
+TEST(MiniFloat, AnyBias) {
+  expect_fields<4, 3, 0>();
+  expect_fields<4, 3, -100>();
+  expect_fields<4, 3, 146>();
+  expect_fields<2, 1, 30>();
+  expect_fields<5, 2, 40>();
+}
+
+TEST(MiniFloat, Names) {
+  EXPECT_EQ(formats::E4M3FN::name(), "e4m3fn");
+  EXPECT_EQ(formats::E4M3::name(), "e4m3ieee");
+  EXPECT_EQ(formats::E5M2FNUZ::name(), "e5m2fnuz");
+  EXPECT_EQ(formats::E4M3B11FNUZ::name(), "e4m3b11fnuz");
+  EXPECT_EQ(formats::UE5M3::name(), "ue5m3fn");
+  EXPECT_EQ(formats::E8M0::name(), "ue8m0");
+  EXPECT_EQ(formats::E2M1::name(), "e2m1");
+}
+
+// Neither a NaN nor an infinity of E8M0 or an unsigned format may pass for a number; OCP MX 1.0 and ml_dtypes.
+TEST(MiniFloat, UnsignedFormatsRefuseNegatives) {
+  using formats::UE4M3;
+  EXPECT_EQ(UE4M3::encode(-1), 0);
+  EXPECT_EQ(UE4M3::encode<Overflow::Standard>(-1), 0x7f);
+  EXPECT_EQ(UE4M3::encode(-INFINITY), 0x7f);
+  EXPECT_EQ(UE4M3::encode(-0.0f), 0);
+  EXPECT_EQ(formats::E8M0::encode(-1), 0);
+  EXPECT_EQ(formats::E8M0::encode<Overflow::Standard>(-1), 0xff);
+  EXPECT_EQ(formats::E8M0::encode<Overflow::Standard>(0), 0xff);
+  using Plain = formats::MiniFloat<4, 4, 7, formats::Special::Finite, formats::Sign::Unsigned>;
+  EXPECT_EQ(Plain::encode(-INFINITY), 0);
+  EXPECT_EQ(Plain::encode<Overflow::Standard>(-1), 0);
 }
 
 TEST(MiniFloat, WorksAtCompileTime) {

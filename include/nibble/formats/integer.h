@@ -1,6 +1,8 @@
 // Integers of 1 to 16 bits.
 #pragma once
 
+#include <cmath>
+
 #include "nibble/formats/format.h"
 
 namespace nibble::formats {
@@ -12,13 +14,14 @@ constexpr int nearest_even(float x) {
   return static_cast<int>(shifted - 12582912.0f);
 }
 
-/// x between low and high; 0 if it is NaN, which low <= 0 <= high must allow.
+/// x, but not below `low` or above `high`. NaN gives `low`.
 constexpr float clamp(float x, float low, float high) {
-  return x > high ? high : x < low ? low : x == x ? x : 0;
+  return x > high ? high : x > low ? x : low;
 }
 
 /// Signed integers from -(2^(B-1) - 1) to 2^(B-1) - 1, stored with an offset: code = value + 2^(B-1). Code 0 decodes to
-/// -2^(B-1), which encode never chooses; for B = 1 the values are -1 and 0.
+/// -2^(B-1), which encode never chooses; for B = 1 the values are -1 and 0, and
+/// half-way is 0.
 template <int B> struct Int {
   static_assert(B >= 1 && B <= 16, "integers have 1 to 16 bits");
   using code_type = CodeFor<B>;

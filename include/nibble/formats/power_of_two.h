@@ -23,8 +23,8 @@ template <int B>
   requires(B >= 2 && B <= 8)
 using PowerOfTwo = MiniFloat<B - 1, 0, 1, Special::Finite>;
 
-/// +-2^e, e = 0 .. 2^(B-1) - 1: zero-free. Code: sign bit, then e. Zeros go to +-1, infinities and NaN to the largest
-/// of their sign. Source: Li et al., "DenseShift: towards accurate and efficient low-bit power-of-two quantization", ICCV 2023.
+/// +-2^e, e = 0 .. 2^(B-1) - 1: zero-free. Code: sign bit, then e. Zero goes to 1, NaN to the largest. Source: Li et al.,
+/// "DenseShift: towards accurate and efficient low-bit power-of-two quantization", ICCV 2023.
 template <int B>
   requires(B >= 1 && B <= 8)
 struct DenseShift {
@@ -40,7 +40,7 @@ struct DenseShift {
     return static_cast<float>((code & sign_bit) != 0 ? -magnitude : magnitude);
   }
   static constexpr code_type encode(float x) {
-    const unsigned sign = std::bit_cast<std::uint32_t>(x) >> 31 != 0 ? sign_bit : 0;
+    const unsigned sign = x < 0 ? sign_bit : 0;
     return static_cast<code_type>(sign | static_cast<unsigned>(nearest_exponent(x, 0, max_exponent)));
   }
   static std::string name() { return text("shift", B); }

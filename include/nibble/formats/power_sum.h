@@ -18,18 +18,33 @@ constexpr int least_powers(std::uint32_t n) {
   return std::popcount(n ^ (3 * n));
 }
 
+/// The integers from 1 to 2^(B-1) - 1 that are sums of at most N signed powers of two, ascending.
+template <int B, int N> struct PowerSums {
+  std::array<std::uint32_t, std::size_t{1} << (B - 1)> values{};
+  std::size_t count = 0;
+
+  constexpr PowerSums() {
+    // In the non-adjacent form, digits below one at p stand at p - 2 and lower: a start of the list found so far.
+    std::array<std::size_t, B> found{};
+    for (std::size_t p = 0; p < B; ++p) {
+      const std::uint32_t top = std::uint32_t{1} << p;
+      const std::size_t rest = p >= 2 ? found[p - 2] : 0;
+      for (std::size_t i = rest; i > 0; --i)
+        if (least_powers(values[i - 1]) < N) values[count++] = top - values[i - 1];
+      if (p == B - 1) break;
+      values[count++] = top;
+      for (std::size_t i = 0; i < rest; ++i)
+        if (least_powers(values[i]) < N) values[count++] = top + values[i];
+      found[p] = count;
+    }
+  }
+};
+
 template <int B, int P, int N>
 inline constexpr LevelTable power_sum_table = [] {
-  constexpr std::uint32_t end = std::uint32_t{1} << (B - 1);
-  constexpr std::size_t count = [] {
-    std::size_t c = 0;
-    for (std::uint32_t n = 1; n < end; ++n) c += least_powers(n) <= N;
-    return c;
-  }();
-  std::array<float, count> positive{};
-  std::size_t at = 0;
-  for (std::uint32_t n = 1; n < end; ++n)
-    if (least_powers(n) <= N) positive[at++] = static_cast<float>(n * power_of_two(-P));
+  constexpr PowerSums<B, N> sums;
+  std::array<float, sums.count> positive{};
+  for (std::size_t i = 0; i < sums.count; ++i) positive[i] = static_cast<float>(sums.values[i] * power_of_two(-P));
   return symmetric_table(positive);
 }();
 

@@ -130,7 +130,7 @@ TEST(MiniFloat, Names) {
   EXPECT_EQ(formats::E2M1::name(), "e2m1");
 }
 
-// Neither a NaN nor an infinity of E8M0 or an unsigned format may pass for a number; OCP MX 1.0 and ml_dtypes.
+// Finite negative values give the smallest value or NaN, as the overflow rule says; -infinity gives NaN where there is one.
 TEST(MiniFloat, UnsignedFormatsRefuseNegatives) {
   using formats::UE4M3;
   EXPECT_EQ(UE4M3::encode(-1), 0);

@@ -21,7 +21,7 @@ constexpr float clamp(float x, float low, float high) {
 
 /// Signed integers from -(2^(B-1) - 1) to 2^(B-1) - 1, stored with an offset: code = value + 2^(B-1). Code 0 decodes to
 /// -2^(B-1), which encode never chooses; for B = 1 the values are -1 and 0, and
-/// half-way is 0.
+/// half-way between them is 0.
 template <int B> struct Int {
   static_assert(B >= 1 && B <= 16, "integers have 1 to 16 bits");
   using code_type = CodeFor<B>;

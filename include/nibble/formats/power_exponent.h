@@ -40,7 +40,8 @@ inline constexpr LevelTable power_exponent_table = [] {
 /// formats by least error. Source: Yvinec et al., "NUPES: non-uniform post-training quantization via power exponent
 /// search", 2023.
 template <int B, int Num, int Den>
-  requires(B >= 2 && B <= 8 && Num >= 1 && Num <= 64 && Den >= 1 && Den <= 64 && Den <= 8 * Num && std::gcd(Num, Den) == 1)
+  requires(B >= 2 && B <= 8 && Num >= 1 && Num <= 64 && Den >= 1 && Den <= 64 && Den <= 8 * Num &&
+           std::gcd(Num, Den) == 1)
 struct PowerExponent : TableFormat<power_exponent_table<B, Num, Den>> {
   static std::string name() { return text("power", B, "_", Num, "_", Den); }
 };

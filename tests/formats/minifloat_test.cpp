@@ -130,7 +130,8 @@ TEST(MiniFloat, Names) {
   EXPECT_EQ(formats::E2M1::name(), "e2m1");
 }
 
-// Finite negative values give the smallest value or NaN, as the overflow rule says; -infinity gives NaN where there is one.
+// Finite negative values give the smallest value or NaN, as the overflow rule says; -infinity gives NaN where there is
+// one.
 TEST(MiniFloat, UnsignedFormatsRefuseNegatives) {
   using formats::UE4M3;
   EXPECT_EQ(UE4M3::encode(-1), 0);

@@ -5,7 +5,8 @@
 
 namespace nibble::formats {
 
-/// The means of neighbours in `Count` << i equal steps from 0.1 to 1, times 10^(i - 6), for i = 0 .. 6, ascending; then 1.
+/// The means of neighbours in `Count` << i equal steps from 0.1 to 1, times 10^(i - 6), for i = 0 .. 6, ascending; then
+/// 1.
 template <int Count> constexpr std::array<float, 127 * Count + 1> make_dynamic_levels() {
   std::array<float, 127 * Count + 1> levels{};
   std::size_t at = 0;

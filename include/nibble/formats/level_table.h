@@ -24,8 +24,8 @@ constexpr float last_below_boundary(float lower, float upper, bool lower_wins) {
   return back < middle || (back == middle && lower_wins) ? rounded : float_below(rounded);
 }
 
-/// 2^n finite levels in the order of their codes, for use as a constant. Of equal levels, the first code is chosen; codes
-/// below `first` are never chosen.
+/// 2^n finite levels in the order of their codes, for use as a constant. Of equal levels, the first code is chosen;
+/// codes below `first` are never chosen.
 template <std::size_t Count> class LevelTable {
   static_assert(std::has_single_bit(Count) && Count >= 2, "2^n levels");
 
@@ -74,8 +74,8 @@ template <std::size_t Count> class LevelTable {
   float max_ = 0;
 };
 
-/// The table of 0 and +-positive[i], which ascends from above 0: code 2^(bits-1) stands for 0, the codes above and below
-/// it for the positive levels and the negative ones. Codes beyond the ends repeat them and are never chosen.
+/// The table of 0 and +-positive[i], which ascends from above 0: code 2^(bits-1) stands for 0, the codes above and
+/// below it for the positive levels and the negative ones. Codes beyond the ends repeat them and are never chosen.
 template <std::size_t N> constexpr auto symmetric_table(const std::array<float, N>& positive) {
   constexpr std::size_t count = std::bit_ceil(2 * N + 2);
   constexpr std::size_t zero = count / 2;

@@ -15,8 +15,8 @@ template <class F> struct Level {
   typename F::code_type code;
 };
 
-/// The finite values that F::encode chooses, in ascending order, each once, with the code that it chooses for them (of -0
-/// and 0, only 0). `table` as in Format.
+/// The finite values that F::encode chooses, in ascending order, each once, with the code that it chooses for them (of
+/// -0 and 0, only 0). `table` as in Format.
 template <Format F>
   requires(dim_of<F> == 1 && F::bits <= 16)
 std::vector<Level<F>> make_levels(const float* table = nullptr) {

@@ -6,7 +6,8 @@
 namespace nibble::formats {
 
 /// Pairs (a, b) of integers from -5 to 5, 3.5 bits a number: code = 11 (a + 5) + (b + 5). Codes 121 to 127 follow the
-/// same rule, with a = 6, and are never chosen. Ties go to even numbers, NaN to -5. Source: Inferflow's 3.5-bit quantization.
+/// same rule, with a = 6, and are never chosen. Ties go to even numbers, NaN to -5. Source: Inferflow's 3.5-bit
+/// quantization.
 struct Pair11 {
   using code_type = std::uint8_t;
   static constexpr int bits = 7;

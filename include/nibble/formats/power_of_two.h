@@ -23,8 +23,8 @@ template <int B>
   requires(B >= 2 && B <= 8)
 using PowerOfTwo = MiniFloat<B - 1, 0, 1, Special::Finite>;
 
-/// +-2^e, e = 0 .. 2^(B-1) - 1: zero-free. Code: sign bit, then e. Zero goes to 1, NaN to the largest. Source: Li et al.,
-/// "DenseShift: towards accurate and efficient low-bit power-of-two quantization", ICCV 2023.
+/// +-2^e, e = 0 .. 2^(B-1) - 1: zero-free. Code: sign bit, then e. Zero goes to 1, NaN to the largest. Source: Li et
+/// al., "DenseShift: towards accurate and efficient low-bit power-of-two quantization", ICCV 2023.
 template <int B>
   requires(B >= 1 && B <= 8)
 struct DenseShift {

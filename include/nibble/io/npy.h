@@ -99,6 +99,7 @@ class HeaderParser {
   }
 
   void shape(Header& header) {
+    skip_blanks();
     const std::size_t start = at_;
     std::ptrdiff_t* const sizes[] = {&header.rows, &header.cols};
     int dimensions = 0;

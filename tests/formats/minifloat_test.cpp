@@ -1,6 +1,8 @@
 // Minifloats against the golden tables: every code, every half, every edge, each overflow rule and rounding.
 #include "nibble/formats/minifloat.h"
 
+#include <utility>
+
 #include "formats/golden.h"
 #include "nibble/core/random.h"
 
@@ -15,9 +17,20 @@ using formats::RoundTo;
     using Format = formats::Type;             \
     static constexpr const char* name = file; \
   }
-GOLDEN(E2M1, "e2m1fn");
-GOLDEN(E4M3FN, "e4m3fn");
 GOLDEN(E5M2, "e5m2");
+GOLDEN(E4M3, "e4m3");
+GOLDEN(E3M4, "e3m4");
+GOLDEN(E4M3FN, "e4m3fn");
+GOLDEN(E5M2FNUZ, "e5m2fnuz");
+GOLDEN(E4M3FNUZ, "e4m3fnuz");
+GOLDEN(E4M3B11FNUZ, "e4m3b11fnuz");
+GOLDEN(E3M2, "e3m2fn");
+GOLDEN(E2M3, "e2m3fn");
+GOLDEN(E3M0, "e3m0fn");
+GOLDEN(E2M1, "e2m1fn");
+GOLDEN(E1M2, "e1m2fn");
+GOLDEN(UE5M3, "ue5m3fn");
+GOLDEN(UE4M3, "ue4m3fn");
 GOLDEN(E8M0, "e8m0fnu");
 GOLDEN(Half, "float16");
 GOLDEN(BFloat16, "bfloat16");
@@ -30,7 +43,9 @@ template <class G> class MiniFloatGolden : public testing::Test {
   }
 };
 
-using Goldens = testing::Types<GoldenE2M1, GoldenE4M3FN, GoldenE5M2, GoldenE8M0, GoldenHalf, GoldenBFloat16>;
+using Goldens = testing::Types<GoldenE5M2, GoldenE4M3, GoldenE3M4, GoldenE4M3FN, GoldenE5M2FNUZ, GoldenE4M3FNUZ,
+                               GoldenE4M3B11FNUZ, GoldenE3M2, GoldenE2M3, GoldenE3M0, GoldenE2M1, GoldenE1M2,
+                               GoldenUE5M3, GoldenUE4M3, GoldenE8M0, GoldenHalf, GoldenBFloat16>;
 TYPED_TEST_SUITE(MiniFloatGolden, Goldens);
 
 TYPED_TEST(MiniFloatGolden, Values) {
@@ -71,6 +86,66 @@ TEST(MiniFloat, Limits) {
   EXPECT_EQ(formats::E8M0::decode(0), 0x1p-127f);
 }
 
+/// (-1)^s 2^(e - bias) (1 + m / 2^M), subnormals for e = 0, in double; codes with all-ones exponents are not looked at.
+template <int E, int M, int Bias> void expect_fields() {
+  using F = formats::MiniFloat<E, M, Bias>;
+  for (std::uint32_t code = 0; code < code_count<F>; ++code) {
+    const int e = static_cast<int>(code >> M & ((1u << E) - 1));
+    const double m = std::ldexp(static_cast<double>(code & ((1u << M) - 1)), -M);
+    if (e == (1 << E) - 1) continue;
+    const double magnitude = e == 0 ? std::ldexp(m, 1 - Bias) : std::ldexp(1 + m, e - Bias);
+    const auto value = static_cast<float>(code >> (E + M) != 0 ? -magnitude : magnitude);
+    ASSERT_EQ(static_cast<double>(value), code >> (E + M) != 0 ? -magnitude : magnitude);
+    ASSERT_EQ(F::decode(static_cast<typename F::code_type>(code)), value) << F::name() << ' ' << code;
+    ASSERT_EQ(F::encode(value), code) << F::name();
+  }
+}
+
+template <int E, int... M> void expect_mantissas(std::integer_sequence<int, M...>) {
+  (expect_fields<E, M, (1 << (E - 1)) - 1>(), ...);
+}
+template <int... E> void expect_exponents(std::integer_sequence<int, E...>) {
+  (expect_mantissas<E + 1>(std::make_integer_sequence<int, 15 - E>()), ...);
+}
+
+TEST(MiniFloat, EveryExponentAndMantissaWidth) {
+  expect_exponents(std::make_integer_sequence<int, 8>());
+}
+
+TEST(MiniFloat, AnyBias) {
+  expect_fields<4, 3, 0>();
+  expect_fields<4, 3, -100>();
+  expect_fields<4, 3, 146>();
+  expect_fields<2, 1, 30>();
+  expect_fields<5, 2, 40>();
+}
+
+TEST(MiniFloat, Names) {
+  EXPECT_EQ(formats::E4M3FN::name(), "e4m3fn");
+  EXPECT_EQ(formats::E4M3::name(), "e4m3ieee");
+  EXPECT_EQ(formats::E5M2FNUZ::name(), "e5m2fnuz");
+  EXPECT_EQ(formats::E4M3B11FNUZ::name(), "e4m3b11fnuz");
+  EXPECT_EQ(formats::UE5M3::name(), "ue5m3fn");
+  EXPECT_EQ(formats::E8M0::name(), "ue8m0");
+  EXPECT_EQ(formats::E2M1::name(), "e2m1");
+}
+
+// Finite negative values give the smallest value or NaN, as the overflow rule says; -infinity gives NaN where there is
+// one.
+TEST(MiniFloat, UnsignedFormatsRefuseNegatives) {
+  using formats::UE4M3;
+  EXPECT_EQ(UE4M3::encode(-1), 0);
+  EXPECT_EQ(UE4M3::encode<Overflow::Standard>(-1), 0x7f);
+  EXPECT_EQ(UE4M3::encode(-INFINITY), 0x7f);
+  EXPECT_EQ(UE4M3::encode(-0.0f), 0);
+  EXPECT_EQ(formats::E8M0::encode(-1), 0);
+  EXPECT_EQ(formats::E8M0::encode<Overflow::Standard>(-1), 0xff);
+  EXPECT_EQ(formats::E8M0::encode<Overflow::Standard>(0), 0xff);
+  using Plain = formats::MiniFloat<4, 4, 7, formats::Special::Finite, formats::Sign::Unsigned>;
+  EXPECT_EQ(Plain::encode(-INFINITY), 0);
+  EXPECT_EQ(Plain::encode<Overflow::Standard>(-1), 0);
+}
+
 TEST(MiniFloat, WorksAtCompileTime) {
   static_assert(formats::E4M3FN::encode(448.0f) == 0x7e);
   static_assert(formats::E4M3FN::decode(0x7e) == 448.0f);
@@ -79,8 +154,8 @@ TEST(MiniFloat, WorksAtCompileTime) {
 
 // Stochastic rounding takes the upper neighbour if and only if the distance from the lower exceeds random / 2^32.
 template <class F> class MiniFloatStochastic : public testing::Test {};
-using StochasticFormats =
-    testing::Types<formats::E2M1, formats::E4M3FN, formats::E5M2, formats::Half, formats::BFloat16>;
+using StochasticFormats = testing::Types<formats::E2M1, formats::E3M2, formats::E3M0, formats::E4M3FN, formats::E5M2,
+                                         formats::E4M3FNUZ, formats::Half, formats::BFloat16>;
 TYPED_TEST_SUITE(MiniFloatStochastic, StochasticFormats);
 
 TYPED_TEST(MiniFloatStochastic, KeepsValues) {

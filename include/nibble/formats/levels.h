@@ -15,7 +15,8 @@ template <class F> struct Level {
   typename F::code_type code;
 };
 
-/// All finite values of F in ascending order, each once (of -0 and 0, only 0). `side` as in Format.
+/// The finite values that F::encode chooses, in ascending order, each once, with the code that it chooses for them (of
+/// -0 and 0, only 0). `side` as in Format.
 template <Format F>
   requires(dim_of<F> == 1 && F::bits <= 16)
 std::vector<Level<F>> make_levels(const Side& side = {}) {
@@ -25,12 +26,10 @@ std::vector<Level<F>> make_levels(const Side& side = {}) {
     const auto code = static_cast<typename F::code_type>(c);
     float value = 0;
     decode_to<F>(code, side, &value);
-    if (std::isfinite(value) && !(value == 0 && std::signbit(value))) levels.push_back({value, code});
+    if (std::isfinite(value) && !(value == 0 && std::signbit(value)) && encode_from<F>(&value, side) == code)
+      levels.push_back({value, code});
   }
-  std::stable_sort(levels.begin(), levels.end(), [](const auto& a, const auto& b) { return a.value < b.value; });
-  levels.erase(
-      std::unique(levels.begin(), levels.end(), [](const auto& a, const auto& b) { return a.value == b.value; }),
-      levels.end());
+  std::sort(levels.begin(), levels.end(), [](const auto& a, const auto& b) { return a.value < b.value; });
   return levels;
 }
 

@@ -35,8 +35,9 @@ using ValueOf = std::conditional_t<dim_of<F> == 1, float, std::array<float, stat
 /// A number format: `bits` stored per code; `decode(code)`, its exact value; `encode(value)`, the nearest value's code,
 /// ties to the even code, saturating; `max()`, the largest finite magnitude. All are static. A format with `dim` > 1
 /// codes std::array<float, dim>. A format with `table_size` > 0 takes the table, a `const float*`, as the second
-/// argument of decode and encode, and learns it from samples by `fit(const float* values, std::ptrdiff_t count, float*
-/// table)`. `name()`, where present, is its name in files and reports.
+/// argument of decode and encode, and learns it from samples by `fit(const float* values, const float* weights,
+/// std::ptrdiff_t count, float* table)`, whose weights, those of the squared errors, may be null: all 1. `name()`, where
+/// present, is its name in files and reports.
 template <class F>
 concept Format = std::unsigned_integral<typename F::code_type> &&
     requires(typename F::code_type code, ValueOf<F> value, const float* table) {

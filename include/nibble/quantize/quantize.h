@@ -12,16 +12,21 @@ template <class S> Parts<S> prepare(const RowMajorMatrixXf& w) {
   if constexpr (S::scale::has_tensor_scale)
     parts.tensor_scale = S::scale::tensor_scale(w.cwiseAbs().maxCoeff(), S::format::max());
   if constexpr (S::table_size > 0) {
-    std::vector<float> values(static_cast<std::size_t>(w.cols()));
+    // Errors of normalized values count by the square of their scale.
+    std::vector<float> values(static_cast<std::size_t>(w.cols())), weights(values.size());
     for (Index i = 0; i < w.rows(); ++i) {
+      float largest = 0;
       for_each_group<S>(w.cols(), [&](Index, Index first, Index count) {
         const std::span<const float> group(w.data() + i * w.cols() + first, static_cast<std::size_t>(count));
-        const auto params = AbsMax{}(group, Quantizer<S>{parts.tensor_scale, nullptr});
-        for (Index j = 0; j < count; ++j)
-          values[static_cast<std::size_t>(first + j)] =
-              params.scale > 0 ? group[static_cast<std::size_t>(j)] / params.scale : 0.0f;
+        const float scale = AbsMax{}(group, Quantizer<S>{parts.tensor_scale, nullptr}).scale;
+        largest = std::max(largest, scale);
+        for (Index j = 0; j < count; ++j) {
+          values[static_cast<std::size_t>(first + j)] = scale > 0 ? group[static_cast<std::size_t>(j)] / scale : 0.0f;
+          weights[static_cast<std::size_t>(first + j)] = scale;
+        }
       });
-      S::format::fit(values.data(), w.cols(), parts.tables.row(i).data());
+      for (float& weight : weights) weight = weight / largest * (weight / largest);
+      S::format::fit(values.data(), largest > 0 ? weights.data() : nullptr, w.cols(), parts.tables.row(i).data());
     }
   }
   return parts;

@@ -13,17 +13,18 @@
 
 namespace nibble::formats {
 
-/// Local: Lloyd's method from the quantiles of the samples. Global: the least error that any levels have.
+/// Local: Lloyd's method, with levels moved from where they are missed least to where they help most once it comes to
+/// rest. Global: the least error that any levels have.
 enum class Optimum { Local, Global };
 
 struct KMeansOptions {
   Optimum optimum = Optimum::Local;
-  int max_iterations = 1000;  ///< of Lloyd's method, which ends earlier where nothing changes
+  int max_iterations = 1000;  ///< of the local method, which ends earlier where the error no longer falls
 };
 
 struct KMeansResult {
   double error = 0;    ///< sum of weight * (value - nearest level)^2, before the levels are rounded to float
-  int iterations = 0;  ///< of Lloyd's method
+  int iterations = 0;  ///< of the local method
 };
 
 namespace kmeans {
@@ -33,7 +34,8 @@ struct Sums {
   double mass = 0, moment = 0, square = 0;
 };
 
-/// The distinct values among samples of positive weight, ascending, with sums over any run of them in constant time.
+/// The distinct values among samples that weigh more than 2^-40 of all, ascending, with sums over any run of them in
+/// constant time.
 class SortedSamples {
  public:
   SortedSamples(const float* values, const float* weights, std::ptrdiff_t count) {
@@ -61,6 +63,7 @@ class SortedSamples {
     for (const auto& [value, weight] : samples) {
       const double x = static_cast<double>(value) - centre_;
       const double w = static_cast<double>(weight);
+      if (w < mass * 0x1p-40) continue;  // would be lost among the sums
       if (values_.empty() || values_.back() != value) {
         values_.push_back(value);
         sums_.push_back(sums_.back());
@@ -80,15 +83,15 @@ class SortedSamples {
 
   /// The mean of the values begin .. end - 1, which are not none.
   double mean(std::size_t begin, std::size_t end) const {
-    return centre_ + (sums_[end].moment - sums_[begin].moment) / (sums_[end].mass - sums_[begin].mass);
+    const double mean = centre_ + (sums_[end].moment - sums_[begin].moment) / mass(begin, end);
+    return std::clamp(mean, static_cast<double>(values_[begin]), static_cast<double>(values_[end - 1]));
   }
 
   /// The squared error of the values begin .. end - 1 about their mean.
   double error(std::size_t begin, std::size_t end) const {
     if (end - begin < 2) return 0;
     const double moment = sums_[end].moment - sums_[begin].moment;
-    const double error =
-        sums_[end].square - sums_[begin].square - moment * moment / (sums_[end].mass - sums_[begin].mass);
+    const double error = sums_[end].square - sums_[begin].square - moment * moment / mass(begin, end);
     return error > 0 ? error : 0;
   }
 
@@ -136,26 +139,65 @@ inline Splits seed_splits(const SortedSamples& samples, std::size_t k) {
   return splits;
 }
 
-/// Removes the empty clusters of `splits` and halves as many others, where that lowers the error most.
+/// Where to cut a cluster in two, and by how much that lowers the error.
+struct Cut {
+  std::size_t cluster = 0, at = 0;
+  double gain = -1;
+};
+
+/// The best cut of cluster j; gain < 0 where it has one value.
+inline Cut best_cut(const SortedSamples& samples, const Splits& splits, std::size_t j) {
+  Cut best{j, splits[j], -1};
+  const double whole = samples.error(splits[j], splits[j + 1]);
+  for (std::size_t i = splits[j] + 1; i < splits[j + 1]; ++i) {
+    const double gain = whole - samples.error(splits[j], i) - samples.error(i, splits[j + 1]);
+    if (gain > best.gain) best = {j, i, gain};
+  }
+  return best;
+}
+
+/// Removes the empty clusters of `splits` and cuts as many others, where that lowers the error most.
 inline void refill_empty(const SortedSamples& samples, Splits& splits) {
   const std::size_t size = splits.size();
   splits.erase(std::unique(splits.begin(), splits.end()), splits.end());
   while (splits.size() < size) {
-    double most = -1;
-    std::size_t best = 0;
+    Cut best;
     for (std::size_t j = 0; j + 1 < splits.size(); ++j) {
-      const double whole = samples.error(splits[j], splits[j + 1]);
-      if (whole <= most) continue;
-      for (std::size_t i = splits[j] + 1; i < splits[j + 1]; ++i) {
-        const double gain = whole - samples.error(splits[j], i) - samples.error(i, splits[j + 1]);
-        if (gain > most) {
-          most = gain;
-          best = i;
-        }
-      }
+      const Cut cut = best_cut(samples, splits, j);
+      if (best.at == 0 || cut.gain > best.gain) best = cut;
     }
-    splits.insert(std::upper_bound(splits.begin(), splits.end(), best), best);
+    splits.insert(splits.begin() + static_cast<std::ptrdiff_t>(best.cluster) + 1, best.at);
   }
+}
+
+/// Joins clusters with their neighbours and cuts others in exchange, wherever that lowers the error: what moves levels
+/// between regions, which Lloyd's method hardly does.
+inline Splits exchange(const SortedSamples& samples, const Splits& splits) {
+  const std::size_t k = splits.size() - 1;
+  std::vector<Cut> cuts, joints;  // of joints, the gain is negative
+  for (std::size_t j = 0; j < k; ++j) cuts.push_back(best_cut(samples, splits, j));
+  for (std::size_t j = 0; j + 1 < k; ++j)
+    joints.push_back({j, splits[j + 1],
+                      samples.error(splits[j], splits[j + 1]) + samples.error(splits[j + 1], splits[j + 2]) -
+                          samples.error(splits[j], splits[j + 2])});
+  const auto more = [](const Cut& a, const Cut& b) { return a.gain > b.gain; };
+  std::stable_sort(cuts.begin(), cuts.end(), more);
+  std::stable_sort(joints.begin(), joints.end(), more);
+
+  Splits next = splits;
+  std::vector<bool> touched(k);
+  for (const Cut& joint : joints) {
+    const std::size_t j = joint.cluster;
+    if (touched[j] || touched[j + 1]) continue;
+    const auto cut = std::find_if(cuts.begin(), cuts.end(), [&](const Cut& c) {
+      return !touched[c.cluster] && c.cluster != j && c.cluster != j + 1;
+    });
+    if (cut == cuts.end() || !(cut->gain + joint.gain > 0)) break;
+    touched[j] = touched[j + 1] = touched[cut->cluster] = true;
+    next[j + 1] = cut->at;
+  }
+  std::sort(next.begin(), next.end());
+  return next;
 }
 
 /// One step of Lloyd's method: each value goes to the nearest mean, of two equally near to the lower.
@@ -234,7 +276,7 @@ class BestSplits {
 }  // namespace kmeans
 
 /// Writes to `levels` the k levels, ascending, that `options` finds for `count` values: each the weighted mean of the
-/// values nearest to it. `weights` may be null: all 1. Values of weight 0 count for nothing. Where there are no more
+/// values nearest to it. `weights` may be null: all 1. Values that weigh less than 2^-40 of all count for nothing. Where there are no more
 /// than k distinct values, those are the levels, and the last is repeated. The result does not depend on the order of
 /// the samples. Throws std::invalid_argument where k < 1, a value or weight is not finite, a weight is negative, or no
 /// weight is positive (so where count is 0).
@@ -258,13 +300,15 @@ inline KMeansResult kmeans_1d(const float* values, const float* weights, std::pt
     result.error = kmeans::total_error(samples, splits);
     while (result.iterations < options.max_iterations) {
       kmeans::Splits next = kmeans::lloyd_step(samples, splits);
-      const double error = kmeans::total_error(samples, next);
-      if (next == splits || error > result.error) break;
+      double error = kmeans::total_error(samples, next);
+      if (!(error < result.error)) {
+        next = kmeans::exchange(samples, splits);
+        error = kmeans::total_error(samples, next);
+        if (!(error < result.error)) break;
+      }
       ++result.iterations;
-      const bool lower = error < result.error;
       splits = std::move(next);
       result.error = error;
-      if (!lower) break;
     }
   }
   for (std::size_t j = 0; j < clusters; ++j) levels[j] = static_cast<float>(samples.mean(splits[j], splits[j + 1]));

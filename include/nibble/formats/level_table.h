@@ -24,17 +24,19 @@ constexpr float last_below_boundary(float lower, float upper, bool lower_wins) {
   return back < middle || (back == middle && lower_wins) ? rounded : float_below(rounded);
 }
 
-/// 2^n finite levels in the order of their codes, for use as a constant. Of equal levels, the first code is chosen.
+/// 2^n finite levels in the order of their codes, for use as a constant. Of equal levels, the first code is chosen; codes
+/// below `first` are never chosen.
 template <std::size_t Count> class LevelTable {
   static_assert(std::has_single_bit(Count) && Count >= 2, "2^n levels");
 
  public:
-  using code_type = CodeFor<std::countr_zero(Count)>;
+  static constexpr int bits = std::countr_zero(Count);
+  using code_type = CodeFor<bits>;
 
-  explicit constexpr LevelTable(const std::array<float, Count>& by_code) : values_(by_code) {
+  explicit constexpr LevelTable(const std::array<float, Count>& by_code, std::size_t first = 0) : values_(by_code) {
     std::array<float, Count> sorted{};
     std::size_t size = 0;
-    for (std::size_t c = 0; c < Count; ++c) {
+    for (std::size_t c = first; c < Count; ++c) {
       std::size_t at = size;
       while (at > 0 && sorted[at - 1] > by_code[c]) --at;
       if (at > 0 && sorted[at - 1] == by_code[c]) continue;
@@ -70,6 +72,30 @@ template <std::size_t Count> class LevelTable {
   std::array<code_type, Count> codes_{};       // of the levels in ascending order
   std::array<float, Count - 1> last_below_{};  // [i]: the greatest float that goes to level i or below
   float max_ = 0;
+};
+
+/// The table of 0 and +-positive[i], which ascends from above 0: code 2^(bits-1) stands for 0, the codes above and below
+/// it for the positive levels and the negative ones. Codes beyond the ends repeat them and are never chosen.
+template <std::size_t N> constexpr auto symmetric_table(const std::array<float, N>& positive) {
+  constexpr std::size_t count = std::bit_ceil(2 * N + 2);
+  constexpr std::size_t zero = count / 2;
+  std::array<float, count> levels{};
+  for (std::size_t i = 1; i <= zero; ++i) {
+    const float level = positive[(i < N ? i : N) - 1];
+    if (i < zero) levels[zero + i] = level;
+    levels[zero - i] = -level;
+  }
+  return LevelTable(levels, zero - N);
+}
+
+/// The format whose codes are those of `Table`, a LevelTable.
+template <const auto& Table> struct TableFormat {
+  using code_type = typename std::remove_cvref_t<decltype(Table)>::code_type;
+  static constexpr int bits = std::remove_cvref_t<decltype(Table)>::bits;
+
+  static constexpr float max() { return Table.max(); }
+  static constexpr float decode(code_type code) { return Table.decode(code); }
+  static constexpr code_type encode(float x) { return Table.encode(x); }
 };
 
 }  // namespace nibble::formats

@@ -12,7 +12,7 @@ namespace nibble::formats {
 /// ascending: each level is the centroid of the values nearest to it. Source: Max, "Quantizing for minimum distortion",
 /// 1960; found by Newton's method on those conditions (a tridiagonal system) from the levels of Panter and Dite, whose
 /// density is the cube root of the distribution's; so it takes less than ten steps where Lloyd's method takes thousands.
-template <int B, class Distribution> constexpr auto lloyd_max_levels() {
+template <int B, class Distribution> constexpr auto make_lloyd_max_half() {
   constexpr std::size_t half = std::size_t{1} << (B - 1);
   std::array<double, half> level{};
   for (std::size_t i = 0; i < half; ++i)
@@ -57,21 +57,30 @@ template <int B, class Distribution> constexpr auto lloyd_max_levels() {
   return level;
 }
 
+template <int B, class Distribution> inline constexpr auto lloyd_max_half = make_lloyd_max_half<B, Distribution>();
+
+template <int B, class Distribution>
+inline constexpr LevelTable lloyd_max_table = [] {
+  constexpr auto half = lloyd_max_half<B, Distribution>;
+  std::array<float, 2 * half.size()> levels{};
+  for (std::size_t i = 0; i < half.size(); ++i) {
+    levels[half.size() + i] = static_cast<float>(half[i]);
+    levels[half.size() - 1 - i] = static_cast<float>(-half[i]);
+  }
+  return LevelTable(levels);
+}();
+
 /// The Lloyd-Max levels of B bits for Distribution (Gaussian or Laplace), for values of unit variance; the codes ascend
 /// with the levels. max() is the largest centroid. NaN encodes to code 0.
-template <int B, class Distribution = Gaussian> struct LloydMax {
-  static_assert(B >= 1 && B <= 8, "Lloyd-Max levels have 1 to 8 bits");
-  using code_type = std::uint8_t;
-  static constexpr int bits = B;
-
-  static constexpr float max() { return decode(static_cast<code_type>((1 << B) - 1)); }
-  static constexpr float decode(code_type code) { return table.decode(code); }
-  static constexpr code_type encode(float x) { return table.encode(x); }
+template <int B, class Distribution = Gaussian>
+  requires(B >= 1 && B <= 8)
+struct LloydMax : TableFormat<lloyd_max_table<B, Distribution>> {
   static std::string name() { return text("lloyd_", Distribution::name(), B); }
 
   /// The mean squared error on values of Distribution.
   static constexpr double distortion() {
     // The levels are centroids, so the error is the variance of the values less that of the levels.
+    constexpr auto half = lloyd_max_half<B, Distribution>;
     double error = 1;
     double tail = 0.5;
     for (std::size_t i = 0; i < half.size(); ++i) {
@@ -81,17 +90,6 @@ template <int B, class Distribution = Gaussian> struct LloydMax {
     }
     return error;
   }
-
- private:
-  static constexpr auto half = lloyd_max_levels<B, Distribution>();
-  static constexpr auto table = [] {
-    std::array<float, std::size_t{1} << B> levels{};
-    for (std::size_t i = 0; i < half.size(); ++i) {
-      levels[half.size() + i] = static_cast<float>(half[i]);
-      levels[half.size() - 1 - i] = static_cast<float>(-half[i]);
-    }
-    return LevelTable(levels);
-  }();
 };
 
 }  // namespace nibble::formats

@@ -9,6 +9,10 @@ namespace nibble::formats {
 namespace {
 
 static_assert(Format<AF4> && Format<BnbFp4> && Format<Iq4Nl> && Format<Codebook<1>> && Format<Codebook<8>>);
+template <int B> constexpr bool has_codebook = requires {
+  typename Codebook<B>;
+};
+static_assert(!has_codebook<0> && has_codebook<8> && !has_codebook<9>);
 static_assert(AF4::encode(1.0f) == 0 && AF4::decode(8) == 0);
 static_assert(BnbFp4::decode(3) == 1 && BnbFp4::encode(-1.0f) == 11);
 static_assert(Iq4Nl::max() == 127 && has_integer_view<Iq4Nl>);
@@ -92,7 +96,7 @@ TEST(Codebook, TiesGoToTheEvenCodeAndFarValuesToTheEnds) {
   EXPECT_EQ(Codebook<2>::encode(-0.0f, table), 2);
   EXPECT_EQ(Codebook<2>::encode(0.625f, table), 2);
   const float infinity = std::numeric_limits<float>::infinity();
-  const float most = std::numeric_limits<float>::max();
+  constexpr float most = std::numeric_limits<float>::max();
   for (float x : {1.0f, most, infinity}) {
     EXPECT_EQ(Codebook<2>::encode(x, table), 3);
     EXPECT_EQ(Codebook<2>::encode(-x, table), 0);

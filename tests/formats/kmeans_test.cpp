@@ -240,11 +240,27 @@ TEST(KMeans, ValuesOfNoWeightCountForNothing) {
   Samples more = s;
   for (float x : {-1e30f, 3.0f, 1e30f, 0.01f}) {
     more.values.push_back(x);
-    more.weights.push_back(0);
+    more.weights.push_back(x < 2 ? 0 : 1e-10f);  // or next to none
   }
   for (int k : {1, 4, 16}) {
     EXPECT_EQ(fit(s, k).levels, fit(more, k).levels);
     EXPECT_EQ(global(s, k).levels, global(more, k).levels);
+  }
+}
+
+TEST(KMeans, FarValuesTakeALevelEachAndDoNotBlurTheRest) {
+  for (float far : {-1e10f, 1e10f, 1e30f}) {
+    const Samples s = random_samples(1000, 22);
+    Samples more = s;
+    more.values.push_back(far);
+    more.weights.push_back(1);
+    for (Optimum optimum : {Optimum::Local, Optimum::Global}) {
+      const Fit f = fit(s, 15, {.optimum = optimum}), g = fit(more, 16, {.optimum = optimum});
+      EXPECT_EQ(g.levels[far < 0 ? 0 : 15], far);
+      if (optimum == Optimum::Local) continue;
+      EXPECT_NEAR(g.result.error, f.result.error, 1e-9 * f.result.error);
+      for (std::size_t j = 0; j < 15; ++j) EXPECT_NEAR(g.levels[far < 0 ? j + 1 : j], f.levels[j], 1e-6f);
+    }
   }
 }
 
@@ -288,6 +304,29 @@ TEST(KMeans, AnEmptiedClusterIsUsedElsewhere) {
   ASSERT_EQ(splits.size(), 4u);
   for (std::size_t j = 1; j < 4; ++j) EXPECT_LT(splits[j - 1], splits[j]);
   EXPECT_LT(kmeans::total_error(more, splits), more.error(0, 7) / 4);
+}
+
+TEST(KMeans, SeedsAndExchangesKeepEveryClusterFilledAndNeverRaiseTheError) {
+  int gains = 0;
+  for (std::uint64_t seed = 0; seed < 50; ++seed) {
+    Samples s = random_samples(120, seed);
+    if (seed % 3 == 0) s.values[0] = 1e6f;  // leaves all others in the first share of the range
+    const kmeans::SortedSamples samples(s.values.data(), s.weights.data(), s.count());
+    for (std::size_t k : {std::size_t{1}, std::size_t{2}, std::size_t{3}, std::size_t{17}, samples.size() - 1}) {
+      const kmeans::Splits before = kmeans::seed_splits(samples, k);
+      const kmeans::Splits after = kmeans::exchange(samples, before);
+      for (const kmeans::Splits& splits : {before, after}) {
+        ASSERT_EQ(splits.size(), k + 1);
+        EXPECT_EQ(splits.front(), 0u);
+        EXPECT_EQ(splits.back(), samples.size());
+        for (std::size_t j = 0; j < k; ++j) EXPECT_LT(splits[j], splits[j + 1]);
+      }
+      const double error = kmeans::total_error(samples, before);
+      EXPECT_LE(kmeans::total_error(samples, after), error * (1 + 1e-9) + 1e-9);
+      gains += kmeans::total_error(samples, after) < 0.99 * error;
+    }
+  }
+  EXPECT_GT(gains, 50);
 }
 
 TEST(KMeans, FarFromZeroAndExtremeSizes) {

@@ -7,6 +7,10 @@ namespace nibble::formats {
 namespace {
 
 static_assert(Format<LloydMax<4>> && LloydMax<1>::encode(3.0f) == 1 && LloydMax<1>::encode(-3.0f) == 0);
+template <int B> constexpr bool exists = requires {
+  typename LloydMax<B, Laplace>;
+};
+static_assert(!exists<0> && exists<1> && exists<8> && !exists<9>);
 
 template <class F> double distortion_of() {
   return F::distortion();

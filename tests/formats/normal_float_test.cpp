@@ -7,6 +7,10 @@ namespace nibble::formats {
 namespace {
 
 static_assert(Format<NF4> && NF4::decode(7) == 0 && NF4::encode(0.0f) == 7 && NF4::encode(1.0f) == 15);
+template <int B> constexpr bool exists = requires {
+  typename NormalFloat<B>;
+};
+static_assert(!exists<1> && exists<2> && exists<8> && !exists<9>);
 
 TEST(NormalFloat, Nf4IsTheTableOfBitsandbytes) {
   test::expect_golden_levels<NF4>("nf4");

@@ -21,8 +21,9 @@ inline void check_codebook(const float* table, std::ptrdiff_t size) {
 
 /// 2^B learned levels, ascending in `table`, for values of at most 1 in magnitude: any4, any3, any2 where each row has
 /// its own. NaN encodes to code 0.
-template <int B> struct Codebook {
-  static_assert(B >= 1 && B <= 8, "codebooks have 1 to 8 bits");
+template <int B>
+  requires(B >= 1 && B <= 8)
+struct Codebook {
   using code_type = std::uint8_t;
   static constexpr int bits = B;
   static constexpr int table_size = 1 << B;

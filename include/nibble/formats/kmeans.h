@@ -29,9 +29,10 @@ struct KMeansResult {
 
 namespace kmeans {
 
-/// Sums over the first values: of weight, weight * x and weight * x^2, with x relative to the mean of all values.
+/// Sums of weight, weight * x and weight * x^2.
 struct Sums {
   double mass = 0, moment = 0, square = 0;
+  Sums plus(double weight, double x) const { return {mass + weight, moment + weight * x, square + weight * x * x}; }
 };
 
 /// The distinct values among samples that weigh more than 2^-40 of all, ascending, with sums over any run of them in
@@ -51,32 +52,38 @@ class SortedSamples {
     // Equal values in order of weight: so the sums do not depend on the order of the samples.
     std::sort(samples.begin(), samples.end());
 
-    // Sums are taken about the mean, where they lose least.
     double mass = 0;
-    double moment = 0;
+    std::vector<double> masses;
     for (const auto& [value, weight] : samples) {
-      mass += static_cast<double>(weight);
-      moment += static_cast<double>(weight) * static_cast<double>(value);
-    }
-    centre_ = moment / mass;
-    sums_.push_back({});
-    for (const auto& [value, weight] : samples) {
-      const double x = static_cast<double>(value) - centre_;
-      const double w = static_cast<double>(weight);
-      if (w < mass * 0x1p-40) continue;  // would be lost among the sums
       if (values_.empty() || values_.back() != value) {
         values_.push_back(value);
-        sums_.push_back(sums_.back());
+        masses.push_back(0);
       }
-      sums_.back().mass += w;
-      sums_.back().moment += w * x;
-      sums_.back().square += w * x * x;
+      masses.back() += static_cast<double>(weight);
+      mass += static_cast<double>(weight);
     }
+    std::size_t kept = 0;
+    for (std::size_t i = 0; i < values_.size(); ++i) {
+      if (masses[i] < mass * 0x1p-40) continue;  // would be lost among the sums
+      values_[kept] = values_[i];
+      masses[kept++] = masses[i];
+    }
+    values_.resize(kept);
+
+    // The sums start at the median and are about it, so that values far out do not blur those further in.
+    std::size_t median = 0;
+    for (double below = masses[0]; below < mass / 2 && median + 1 < kept; below += masses[median]) ++median;
+    centre_ = static_cast<double>(values_[median]);
+    sums_.resize(kept + 1);
+    for (std::size_t i = median; i < kept; ++i)
+      sums_[i + 1] = sums_[i].plus(masses[i], static_cast<double>(values_[i]) - centre_);
+    for (std::size_t i = median; i > 0; --i)
+      sums_[i - 1] = sums_[i].plus(-masses[i - 1], static_cast<double>(values_[i - 1]) - centre_);
   }
 
   std::size_t size() const { return values_.size(); }
   float value(std::size_t i) const { return values_[i]; }
-  /// Over the values before `end`.
+  /// Over the values before `end`, less those over the values before the median; x is relative to the median.
   const Sums& sums(std::size_t end) const { return sums_[end]; }
   /// The weight of the values begin .. end - 1.
   double mass(std::size_t begin, std::size_t end) const { return sums_[end].mass - sums_[begin].mass; }
@@ -104,7 +111,7 @@ class SortedSamples {
 
  private:
   std::vector<float> values_;
-  std::vector<Sums> sums_;  // [i]: over the values before i
+  std::vector<Sums> sums_;
   double centre_ = 0;
 };
 

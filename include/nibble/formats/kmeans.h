@@ -149,12 +149,12 @@ inline Splits seed_splits(const SortedSamples& samples, std::size_t k) {
 /// Where to cut a cluster in two, and by how much that lowers the error.
 struct Cut {
   std::size_t cluster = 0, at = 0;
-  double gain = -1;
+  double gain = -std::numeric_limits<double>::infinity();
 };
 
-/// The best cut of cluster j; gain < 0 where it has one value.
+/// The best cut of cluster j; where it has one value, the gain is -infinity.
 inline Cut best_cut(const SortedSamples& samples, const Splits& splits, std::size_t j) {
-  Cut best{j, splits[j], -1};
+  Cut best{.cluster = j, .at = splits[j]};
   const double whole = samples.error(splits[j], splits[j + 1]);
   for (std::size_t i = splits[j] + 1; i < splits[j + 1]; ++i) {
     const double gain = whole - samples.error(splits[j], i) - samples.error(i, splits[j + 1]);
@@ -171,7 +171,7 @@ inline void refill_empty(const SortedSamples& samples, Splits& splits) {
     Cut best;
     for (std::size_t j = 0; j + 1 < splits.size(); ++j) {
       const Cut cut = best_cut(samples, splits, j);
-      if (best.at == 0 || cut.gain > best.gain) best = cut;
+      if (cut.gain > best.gain) best = cut;
     }
     splits.insert(splits.begin() + static_cast<std::ptrdiff_t>(best.cluster) + 1, best.at);
   }
@@ -283,10 +283,10 @@ class BestSplits {
 }  // namespace kmeans
 
 /// Writes to `levels` the k levels, ascending, that `options` finds for `count` values: each the weighted mean of the
-/// values nearest to it. `weights` may be null: all 1. Values that weigh less than 2^-40 of all count for nothing. Where there are no more
-/// than k distinct values, those are the levels, and the last is repeated. The result does not depend on the order of
-/// the samples. Throws std::invalid_argument where k < 1, a value or weight is not finite, a weight is negative, or no
-/// weight is positive (so where count is 0).
+/// values nearest to it. `weights` may be null: all 1. Values that weigh less than 2^-40 of all count for nothing. Where
+/// there are no more than k distinct values, those are the levels, and the last is repeated. The result does not depend
+/// on the order of the samples. Throws std::invalid_argument where k < 1, a value or weight is not finite, a weight is
+/// negative, or no weight is positive (so where count is 0).
 inline KMeansResult kmeans_1d(const float* values, const float* weights, std::ptrdiff_t count, float* levels, int k,
                               const KMeansOptions& options = {}) {
   if (k < 1) invalid("kmeans_1d", "k >= 1", k);

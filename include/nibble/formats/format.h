@@ -49,10 +49,13 @@ using ValueOf = std::conditional_t<dim_of<F> == 1, float, std::array<float, stat
 
 /// A number format: `bits` stored per code; `decode(code)`, its exact value; `encode(value)`, the nearest value's code,
 /// ties to the even code, saturating; `max()`, the largest finite magnitude. All are static.
-/// A format with `dim` > 1 codes std::array<float, dim>. A format with `table_size` > 0 takes the table, a
-/// `const float*`, as the second argument of decode and encode, and learns it from samples, which count by their weights,
-/// by `fit(const float* values, const float* weights, std::ptrdiff_t count, float* table)`. A format with `choices` > 1 takes the choice, an int,
-/// as the last argument of decode, encode and max. `name()`, where present, is its name in files and reports.
+/// A format with `dim` > 1 codes std::array<float, dim>.
+/// A format with `table_size` > 0 takes the table, a `const float*`, as the second argument of decode and encode, and
+/// learns it by `fit(const float* values, const float* weights, std::ptrdiff_t count, float* table)` from samples whose
+/// squared errors count by their weights (null: all 1).
+/// A format with `choices` > 1 takes the choice, an int, as the last argument of decode, encode and max.
+/// Where named, `name()` is its name in files and reports, and `reach()` the value that scale rules make of the largest
+/// weight of a group; otherwise that is max().
 template <class F>
 concept Format = std::unsigned_integral<typename F::code_type> &&(table_size_of<F> == 0 || choices_of<F> == 1) &&
                  requires(typename F::code_type code, ValueOf<F> value, const float* table, int choice) {
@@ -115,6 +118,14 @@ template <Format F> constexpr float max_of(int choice = 0) {
     return F::max(choice);
   else
     return F::max();
+}
+
+/// The value that scale rules make of the largest weight of a group.
+template <Format F> constexpr float reach_of(int choice = 0) {
+  if constexpr (requires { F::reach(); })
+    return F::reach();
+  else
+    return max_of<F>(choice);
 }
 
 /// The number of codes of F.

@@ -28,6 +28,8 @@ struct HiFloat8 {
   static constexpr unsigned nan_code = 0x80;
 
   static constexpr float max() { return 0x1p15f; }
+  /// The largest value with 3 bits of mantissa.
+  static constexpr float reach() { return 15; }
 
   static constexpr float decode(code_type code) {
     const unsigned magnitude = code & 0x7f;

@@ -25,6 +25,8 @@ struct Posit {
   static constexpr int max_exponent = 4 * (N - 2);
 
   static constexpr float max() { return static_cast<float>(power_of_two(max_exponent)); }
+  /// Where the shortest regimes, and so the longest fractions, end.
+  static constexpr float reach() { return 16; }
 
   static constexpr float decode(code_type code) {
     if (code == 0) return 0;

@@ -24,7 +24,7 @@ template <class S> void set_super_scales(const RowMajorMatrixXf& w, Parts<S>& pa
   }
   for (std::size_t i = 0; i < extents.size(); ++i)
     parts.supers.data()[i] = S::super_format::encode(
-        S::scale::super_scale(extents[i].whole, extents[i].reach, max_of<typename S::format>()));
+        S::scale::super_scale(extents[i].whole, extents[i].reach, reach_of<typename S::format>()));
 }
 
 /// Learns each table from the weights that share it, divided by their absmax scales; a weight counts by the square of

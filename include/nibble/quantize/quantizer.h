@@ -30,8 +30,8 @@ template <class S> struct Quantizer {
   Quantizer(const Parts<S>& parts, Index row, Index group)
       : super_scale(parts.super_scale(row, group)), side{parts.table(row, group), 0} {}
 
-  /// The largest value of the format.
-  float top() const { return max_of<format>(side.choice); }
+  /// The value of the format that the largest weight of a group becomes.
+  float top() const { return reach_of<format>(side.choice); }
 
   /// The stored scale and zero point that make the codes span `range`.
   GroupParams<S> params(Range range) const {

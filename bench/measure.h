@@ -71,11 +71,6 @@ struct Rounds {
 
   double median_seconds() const { return median(seconds); }
   double best_seconds() const { return *std::min_element(seconds.begin(), seconds.end()); }
-  const Rival* find(const std::string& name) const {
-    for (const Rival& rival : rivals)
-      if (rival.name == name) return &rival;
-    return nullptr;
-  }
   /// The median over rounds of f(seconds, sample of `rival`).
   template <class F> double paired(const Rival& rival, F f) const {
     std::vector<double> values;

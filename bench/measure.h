@@ -79,8 +79,8 @@ struct Rounds {
   }
 };
 
-/// Runs `call`, on `threads` threads, in slots, each followed by one sample of every rival, for `budget` seconds and at least three rounds.
-/// Google Benchmark's clock runs in the slots only: its Time is the mean.
+/// Runs `call`, on `threads` threads, in slots, each followed by one sample of every rival, for `budget` seconds and at
+/// least three rounds. Google Benchmark's clock runs in the slots only: its Time is the mean.
 inline Rounds take_turns(benchmark::State& state, double budget, int threads, std::function<void()> call,
                          std::vector<Rival> rivals) {
   Rounds rounds;

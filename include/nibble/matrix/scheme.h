@@ -1,6 +1,7 @@
 // A scheme: which format codes the weights, and what scale and zero point each group of them shares.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 
 #include "nibble/formats.h"
@@ -32,7 +33,7 @@ struct ZeroPoint {};
 struct Range {
   float low;
   float high;
-  float reach() const { return high > -low ? high : -low; }
+  float reach() const { return std::max(0.0f, std::max(high, -low)); }
 };
 
 /// How scales are stored: as codes of format F. `Tensor` adds one float for the whole matrix that multiplies them all.

@@ -163,6 +163,17 @@ TEST(MinimalError, IsMuchBetterForFewBits) {
             0.6 * errors(w, quantize<S>(w).dequantize()).sum());
 }
 
+// Weights whose scale is close to the largest that can be stored: stretching is not for them, but is no error either.
+TEST(MinimalError, StaysWithinTheScalesThatCanBeStored) {
+  const Eigen::MatrixXf w = test::gaussian(4, 32, 9);
+  const Eigen::MatrixXf unit = w / w.cwiseAbs().maxCoeff();
+  expect_never_worse<Int<4, PerRow, StoredScale<formats::Half>>>(unit * (7 * 65000.0f));
+  expect_never_worse<UInt<4, Group<16>, StoredScale<formats::E5M2>>>(unit * (7 * 57000.0f));
+  expect_never_worse<Int<4>>(unit * 3e38f);
+  expect_never_worse<MxFp4>(unit * 3e38f);
+  expect_never_worse<NvFp4>(unit * 3e38f);
+}
+
 // The least sum over all candidate ranges, each rounded here by nearbyint in double.
 TEST(MinimalError, FindsTheBestCandidate) {
   const Eigen::MatrixXf w = test::gaussian(12, 64, 8);

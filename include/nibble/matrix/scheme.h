@@ -45,9 +45,11 @@ template <Format F> struct StoredScale {
   static float tensor_scale(float, float) { return 1; }
   static typename F::code_type encode(float reach, float top, float) {
     const float scale = reach / top;
-    if (scale > F::max()) invalid("quantize", text("scales up to ", F::max(), " (", format_name<F>(), ")"), scale);
+    if (!stores(reach, top)) invalid("quantize", text("scales up to ", F::max(), " (", format_name<F>(), ")"), scale);
     return F::encode(scale);
   }
+  /// Whether the scale is none too large for F.
+  static bool stores(float reach, float top) { return reach / top <= F::max(); }
   static std::string name() { return format_name<F>(); }
 };
 

@@ -168,9 +168,9 @@ TYPED_TEST(Matrix, RejectsPartsThatDoNotFit) {
 
 TYPED_TEST(Matrix, AtChecksItsIndices) {
   const QuantizedMatrix<TypeParam> q(test::random_parts<TypeParam>(3, 4, 7));
+  const auto at = [&](Index i, Index j) { return message([&] { q.at(i, j); }); };
   for (const auto& [i, j] : {std::pair(-1, 0), {0, -1}, {3, 0}, {0, 4}})
-    EXPECT_EQ(message([&] { q.at(i, j); }),
-              text("nibble::QuantizedMatrix::at: expected an index inside 3 x 4, got (", i, ", ", j, ")"));
+    EXPECT_EQ(at(i, j), text("nibble::QuantizedMatrix::at: expected an index inside 3 x 4, got (", i, ", ", j, ")"));
 }
 
 template <class S> double bits(Index n, Index k) {

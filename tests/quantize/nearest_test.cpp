@@ -80,8 +80,7 @@ TYPED_TEST(NearestRounding, DoesNotDependOnThreads) {
   const Executor backwards = [](std::ptrdiff_t count, const std::function<void(std::ptrdiff_t)>& task) {
     while (count-- > 0) task(count);
   };
-  for (int threads : {2, 3, 50})
-    EXPECT_EQ(quantize<TypeParam>(w, Nearest{}, Parallel{threads, backwards}), serial) << threads;
+  for (int threads : {2, 3, 50}) EXPECT_EQ(quantize<TypeParam>(w, Nearest{}, {threads, backwards}), serial) << threads;
 }
 
 template <class S> void expect_idempotent() {

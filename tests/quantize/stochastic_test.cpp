@@ -73,7 +73,7 @@ TYPED_TEST(StochasticRounding, DependsOnTheSeedOnly) {
   const Executor backwards = [](std::ptrdiff_t count, const std::function<void(std::ptrdiff_t)>& task) {
     while (count-- > 0) task(count);
   };
-  for (int threads : {2, 5, 33}) EXPECT_EQ(quantize<TypeParam>(w, Stochastic{1}, Parallel{threads, backwards}), one);
+  for (int threads : {2, 5, 33}) EXPECT_EQ(quantize<TypeParam>(w, Stochastic{1}, {threads, backwards}), one);
 }
 
 TYPED_TEST(StochasticRounding, FiniteOnAwkwardWeights) {

@@ -32,7 +32,7 @@ TEST(RoundUp, ToTheNextMultiple) {
 }
 
 TEST(AlignedArray, IsZeroedAndAligned) {
-  for (std::size_t size : {0, 1, 63, 64, 65, 1000}) {
+  for (std::size_t size : {0U, 1U, 63U, 64U, 65U, 1000U}) {
     // Memory that was written to before is taken again.
     { std::fill_n(AlignedArray<float>(size).data(), size, 7.0f); }
     const AlignedArray<float> array(size);

@@ -81,7 +81,7 @@ TEST(Levels, Counts) {
 
 TEST(Levels, OfATableWithEqualEntries) {
   const float table[] = {0.5f, -1, 0.5f, 0};
-  const auto levels = make_levels<test::Quantiles>(table);
+  const auto levels = make_levels<test::Quantiles>({table});
   ASSERT_EQ(levels.size(), 3U);
   EXPECT_EQ(levels[0].value, -1);
   EXPECT_EQ(levels[0].code, 1);

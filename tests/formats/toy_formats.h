@@ -69,6 +69,7 @@ struct Quantiles {
     for (std::ptrdiff_t i = 0; i < 4; ++i)
       table[i] = count > 0 ? sorted[static_cast<std::size_t>((2 * i + 1) * count / 8)] : 0.0f;
   }
+  static void fit(const float* values, const float*, std::ptrdiff_t count, float* table) { fit(values, count, table); }
   static std::string name() { return "quantiles"; }
 };
 

@@ -1,6 +1,7 @@
 // A scheme: which format codes the weights, and what scale and zero point each group of them shares.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 
 #include "nibble/formats.h"
@@ -32,7 +33,7 @@ struct ZeroPoint {};
 struct Range {
   float low;
   float high;
-  float reach() const { return high > -low ? high : -low; }
+  float reach() const { return std::max(0.0f, std::max(high, -low)); }
 };
 
 /// How scales are stored: as codes of format F, nearest to reach / top, where `top` is the largest value of the weights'
@@ -41,9 +42,11 @@ template <Format F> struct StoredScale {
   using format = F;
   static typename F::code_type encode(float reach, float top) {
     const float scale = reach / top;
-    if (scale > F::max()) invalid("quantize", text("scales up to ", F::max(), " (", format_name<F>(), ")"), scale);
+    if (!stores(reach, top)) invalid("quantize", text("scales up to ", F::max(), " (", format_name<F>(), ")"), scale);
     return F::encode(scale);
   }
+  /// Whether the scale is none too large for F.
+  static bool stores(float reach, float top) { return reach / top <= F::max(); }
   static std::string name() { return format_name<F>(); }
 };
 

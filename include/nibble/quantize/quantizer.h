@@ -61,6 +61,13 @@ template <class S> struct Quantizer {
     return p;
   }
 
+  /// Whether a scale that spans `range` can be stored. All types of scales but StoredScale saturate.
+  bool stores(const Range& range) const {
+    const float reach = S::affine ? std::max(range.high, 0.0f) - std::min(range.low, 0.0f) : range.reach();
+    if constexpr (requires { S::scale::stores(reach, format::max()); }) return S::scale::stores(reach, format::max());
+    return std::isfinite(reach);
+  }
+
   /// The weights of one code in units of the format.
   void normalize(const float* weights, const GroupParams<S>& p, float* out) const {
     for (int d = 0; d < S::dim; ++d) out[d] = (p.scale > 0 ? weights[d] / p.scale : 0.0f) + p.zero;

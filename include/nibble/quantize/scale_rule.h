@@ -36,8 +36,9 @@ struct MinMax {
 };
 
 /// Of the ranges from `shrink` to `stretch` times the whole one, `steps` of them evenly spaced, and the whole one
-/// itself, that with the least sum of |error|^power of nearest rounding. Never worse than MinMax. (Stretching pays
-/// where a power-of-two scale clips, or where a float format is finer elsewhere.)
+/// itself, that with the least sum of |error|^power of nearest rounding; stretched ranges whose scale cannot be stored
+/// are left out. Never worse than MinMax. (Stretching pays where a power-of-two scale clips, or where a float format is
+/// finer elsewhere.)
 struct MinimalError {
   int steps = 60;
   float shrink = 0.4f;
@@ -54,7 +55,9 @@ struct MinimalError {
     double least = quantizer.error(group.weights, best, power);
     for (int i = 0; i < steps && least > 0; ++i) {
       const float part = stretch + (shrink - stretch) * static_cast<float>(i) / static_cast<float>(steps - 1);
-      const GroupParams<S> params = quantizer.params({whole.low * part, whole.high * part});
+      const Range range{whole.low * part, whole.high * part};
+      if (!quantizer.stores(range)) continue;
+      const GroupParams<S> params = quantizer.params(range);
       if (params.scale_code == last.scale_code && params.zero_code == last.zero_code) continue;
       last = params;
       const double error = quantizer.error(group.weights, params, power);

@@ -25,3 +25,4 @@
 #include "nibble/formats/power_of_two.h"
 #include "nibble/formats/power_sum.h"
 #include "nibble/formats/tables_4bit.h"
+#include "nibble/formats/ternary.h"

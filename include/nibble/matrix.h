@@ -7,3 +7,4 @@
 #include "nibble/matrix/parts.h"
 #include "nibble/matrix/quantized_matrix.h"
 #include "nibble/matrix/scheme.h"
+#include "nibble/matrix/schemes.h"

@@ -58,11 +58,11 @@ TEST(Pair11, IsAsNamed) {
   EXPECT_EQ(Pair11::max(), 5);
   EXPECT_EQ(format_name<Pair11>(), "pair11");
   float out[2];
-  decode_to<Pair11>(60, nullptr, out);
+  decode_to<Pair11>(60, {}, out);
   EXPECT_EQ(out[0], 0);
   EXPECT_EQ(out[1], 0);
   const float in[2] = {-INFINITY, INFINITY};
-  EXPECT_EQ(encode_from<Pair11>(in, nullptr), 10);
+  EXPECT_EQ(encode_from<Pair11>(in, {}), 10);
 }
 
 }  // namespace

@@ -30,7 +30,7 @@ template <class S> Eigen::VectorXf row_errors(const Eigen::MatrixXf& w) {
 
 TEST(LearnedTables, TheTableOfARowIsTheBestForItsWeights) {
   const Eigen::MatrixXf w = uneven_weights(3, 300);
-  const auto parts = prepare<Learned<3, PerRow>>(w);
+  const auto parts = quantize<Learned<3, PerRow>>(w).parts();
   for (Index i = 0; i < w.rows(); ++i) {
     const Eigen::VectorXf normalized = w.row(i).transpose() / w.row(i).cwiseAbs().maxCoeff();
     float table[8];
@@ -43,7 +43,7 @@ TEST(LearnedTables, GroupsCountByTheSquareOfTheirScale) {
   // The groups of a row weigh 64^2 and 1: the table is that of the first, but for what that leaves open.
   Eigen::MatrixXf w(1, 8);
   w << -64, -64, 16, 64, 1, -0.5f, 0.5f, 0;
-  const auto parts = prepare<Learned<1, Group<4>>>(w);
+  const auto parts = quantize<Learned<1, Group<4>>>(w).parts();
   const double mass = 4096;
   // Normalized: -1 -1 0.25 1 and, light, 1 -0.5 0.5 0.
   EXPECT_NEAR(parts.tables(0, 0), static_cast<float>((-2 * mass - 0.5) / (2 * mass + 1)), 1e-5f);

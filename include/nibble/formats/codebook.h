@@ -42,6 +42,9 @@ struct Codebook {
   }
   static std::string name() { return text("codebook", B); }
 
+  /// Throws std::invalid_argument where `table` is no codebook.
+  static void check(const float* table) { check_codebook(table, table_size); }
+
   /// Writes to `table` the levels of least weighted squared error for the values (see kmeans_1d): the very least where
   /// that takes a few milliseconds, else a local minimum, typically 1 % to 10 % above it.
   static void fit(const float* values, const float* weights, std::ptrdiff_t count, float* table) {

@@ -52,7 +52,7 @@ using ValueOf = std::conditional_t<dim_of<F> == 1, float, std::array<float, stat
 /// A format with `dim` > 1 codes std::array<float, dim>.
 /// A format with `table_size` > 0 takes the table, a `const float*`, as the second argument of decode and encode, and
 /// learns it by `fit(const float* values, const float* weights, std::ptrdiff_t count, float* table)` from samples whose
-/// squared errors count by their weights (null: all 1).
+/// squared errors count by their weights (null: all 1). Where tables must ascend, `check(table)` throws unless they do.
 /// A format with `choices` > 1 takes the choice, an int, as the last argument of decode, encode and max.
 /// Where named, `name()` is its name in files and reports, and `reach()` the value that scale rules make of the largest
 /// weight of a group; otherwise that is max().

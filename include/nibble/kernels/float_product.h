@@ -79,7 +79,7 @@ template <class Tag, class S> class FloatProduct {
 
   /// Wide integers are converted and lose their offset as a zero point; all others are looked up.
   static constexpr Decode style = [] {
-    if constexpr (F::bits <= 5) {
+    if constexpr (F::bits <= 5 || !fast) {
       return Decode::Floats;
     } else if constexpr (S::table_size > 0) {
       return Decode::Memory;

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "nibble/matrix/parts.h"
+#include "nibble/matrix/schemes.h"
 
 namespace nibble {
 

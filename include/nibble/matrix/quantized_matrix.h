@@ -210,7 +210,13 @@ template <class S> class QuantizedMatrix {
     for (Index i = 0; i < layout_.tables.size() * S::table_size; ++i)
       expect(std::isfinite(element<float>(layout_.table_offset, i)), layout_.table_offset,
              "a table entry is not finite");
+    for (Index i = 0; ascending_tables && i < layout_.tables.size() * S::table_size; ++i)
+      expect(i % S::table_size == 0 ||
+                 element<float>(layout_.table_offset, i - 1) <= element<float>(layout_.table_offset, i),
+             layout_.table_offset, "a table is not in ascending order");
   }
+
+  static constexpr bool ascending_tables = requires(const float* table) { S::format::check(table); };
 
   template <class T> T element(Index offset, Index i) const {
     T value;
@@ -254,6 +260,8 @@ template <class S> class QuantizedMatrix {
       expect(parts.choices.data()[i] < S::choices, "choices that exist", int{parts.choices.data()[i]});
     for (Index i = 0; i < parts.tables.size(); ++i)
       expect(std::isfinite(parts.tables.data()[i]), "finite table entries", parts.tables.data()[i]);
+    if constexpr (ascending_tables)
+      for (Index i = 0; i < parts.tables.rows(); ++i) S::format::check(parts.tables.row(i).data());
     for (Index i = 0; i < parts.codes.size(); ++i) {
       const std::uint32_t code = parts.codes.data()[i];
       expect(code >> S::format::bits == 0, "codes below 2^bits", code);

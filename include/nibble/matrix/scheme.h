@@ -159,20 +159,4 @@ template <Format F, class G = PerRow, class S = formats::Float32, class Z = NoZe
   }
 };
 
-/// Symmetric integers, -(2^(B-1) - 1) .. 2^(B-1) - 1, times a scale.
-template <int B, class G = PerRow, class S = formats::Float32>
-  requires(B >= 2 && B <= 8)
-using Int = Scheme<formats::Int<B>, G, S>;
-
-/// Affine integers, (0 .. 2^B - 1) minus a zero point, times a scale. The range always includes 0.
-template <int B, class G = PerRow, class S = formats::Float32>
-  requires(B >= 1 && B <= 8)
-using UInt = Scheme<formats::UInt<B>, G, S, ZeroPoint>;
-
-/// OCP MXFP4: E2M1 in blocks of 32 under a power of two.
-using MxFp4 = Scheme<formats::E2M1, Group<32>, FloorScale>;
-
-/// NVIDIA NVFP4: E2M1 in blocks of 16 under an E4M3 scale, under one float.
-using NvFp4 = Scheme<formats::E2M1, Group<16>, NvScale>;
-
 }  // namespace nibble

@@ -1,6 +1,7 @@
 // What a scheme takes from a matrix before any code is chosen: super-scales and tables.
 #pragma once
 
+#include "nibble/core/parallel.h"
 #include "nibble/quantize/scale_rule.h"
 
 namespace nibble {
@@ -29,7 +30,8 @@ template <class S> void set_super_scales(const RowMajorMatrixXf& w, Parts<S>& pa
 
 /// Learns each table from the weights that share it, divided by their absmax scales; a weight counts by the square of
 /// its scale and, where the rule weighs inputs, by the weight of its input. Where nothing counts, all levels are 0.
-template <class S, class Rule> void fit_tables(const RowMajorMatrixXf& w, const Rule& rule, Parts<S>& parts) {
+template <class S, class Rule>
+void fit_tables(const RowMajorMatrixXf& w, const Rule& rule, Parts<S>& parts, const Parallel& parallel) {
   struct Samples {
     std::vector<float> values, sizes;  // sizes: square roots of the weights, any common factor
     float largest = 0;
@@ -49,20 +51,22 @@ template <class S, class Rule> void fit_tables(const RowMajorMatrixXf& w, const 
       }
     });
   }
-  for (Index i = 0; i < parts.tables.rows(); ++i) {
-    Samples& s = samples[static_cast<std::size_t>(i)];
-    if (!(s.largest > 0)) continue;
-    for (float& size : s.sizes) size = size / s.largest * (size / s.largest);
-    S::format::fit(s.values.data(), s.sizes.data(), static_cast<Index>(s.values.size()), parts.tables.row(i).data());
-  }
+  parallel_for(parts.tables.rows(), parallel, [&](Index begin, Index end) {
+    for (Index i = begin; i < end; ++i) {
+      Samples& s = samples[static_cast<std::size_t>(i)];
+      if (!(s.largest > 0)) continue;
+      for (float& size : s.sizes) size = size / s.largest * (size / s.largest);
+      S::format::fit(s.values.data(), s.sizes.data(), static_cast<Index>(s.values.size()), parts.tables.row(i).data());
+    }
+  });
 }
 
 /// The parts of W with super-scales and tables set.
-template <class S, class Rule> Parts<S> prepare(const RowMajorMatrixXf& w, const Rule& rule) {
+template <class S, class Rule> Parts<S> prepare(const RowMajorMatrixXf& w, const Rule& rule, const Parallel& parallel) {
   Parts<S> parts(w.rows(), w.cols());
   if (w.size() == 0) return parts;
   if constexpr (S::has_super) set_super_scales(w, parts);
-  if constexpr (S::table_size > 0) fit_tables(w, rule, parts);
+  if constexpr (S::table_size > 0) fit_tables(w, rule, parts, parallel);
   return parts;
 }
 

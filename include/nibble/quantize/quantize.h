@@ -35,13 +35,13 @@ template <class S> void set_nonfinite(const RowMajorMatrixXf& w, Parts<S>& parts
 /// `rounding` the codes. Either may be left out; the defaults are DefaultRule<S> and Nearest. The result does not
 /// depend on threads. Throws std::invalid_argument where W has a NaN or an infinity that is not allowed or has no code.
 template <class S, class Derived, class Rule, class Round>
-  requires(ScaleRule<Rule, S> && Rounding<Round, S>)
+  requires(ScaleRule<Rule, S>&& Rounding<Round, S>)
 QuantizedMatrix<S> quantize(const Eigen::MatrixBase<Derived>& w, const Rule& rule, const Round& rounding,
                             const QuantizeOptions& options = {}) {
   const RowMajorMatrixXf weights = w.template cast<float>();
   const Parallel parallel{options.threads, options.executor};
   const auto from = [&](const RowMajorMatrixXf& finite) {
-    Parts<S> parts = prepare<S>(finite, rule);
+    Parts<S> parts = prepare<S>(finite, rule, parallel);
     rounding.round(finite, rule, parts, parallel);
     return parts;
   };

@@ -64,7 +64,7 @@ template <class S> struct Quantizer {
   /// Whether a scale that spans `range` can be stored. All types of scales but StoredScale saturate.
   bool stores(const Range& range) const {
     const float reach = S::affine ? std::max(range.high, 0.0f) - std::min(range.low, 0.0f) : range.reach();
-    if constexpr (requires { S::scale::stores(reach, format::max()); }) return S::scale::stores(reach, format::max());
+    if constexpr (requires { S::scale::stores(reach, top()); }) return S::scale::stores(reach, top());
     return std::isfinite(reach);
   }
 

@@ -2,6 +2,8 @@
 #pragma once
 
 #include "nibble/matrix.h"
+#include "nibble/quantize/minimal_error.h"
+#include "nibble/quantize/output_error.h"
 #include "nibble/quantize/plain_rounding.h"
 #include "nibble/quantize/prepare.h"
 #include "nibble/quantize/quantize.h"

@@ -52,8 +52,9 @@ template <class S, class Rule> void fit_tables(const RowMajorMatrixXf& w, const 
                    parts.tables.row(static_cast<Index>(i)).data());
 }
 
-/// The parts of W with super-scales and tables set.
+/// The parts of W with super-scales and tables set. Throws std::invalid_argument where the rule's options are bad.
 template <class S, class Rule> Parts<S> prepare(const RowMajorMatrixXf& w, const Rule& rule) {
+  if constexpr (requires { rule.check(w.cols()); }) rule.check(w.cols());
   Parts<S> parts(w.rows(), w.cols());
   if (w.size() == 0) return parts;
   if constexpr (S::has_super) set_super_scales(w, parts);

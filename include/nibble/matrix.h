@@ -1,4 +1,4 @@
-// matrix/: schemes, the quantized matrix and its layout, quantized activations.
+// matrix/: schemes, the quantized matrix and its layout, quantized activations, sums and sparse matrices.
 #pragma once
 
 #include "nibble/formats.h"
@@ -7,3 +7,5 @@
 #include "nibble/matrix/parts.h"
 #include "nibble/matrix/quantized_matrix.h"
 #include "nibble/matrix/scheme.h"
+#include "nibble/matrix/sparse.h"
+#include "nibble/matrix/sum.h"

@@ -34,6 +34,12 @@ template <class S> struct Quantizer {
   /// The largest value of the format.
   float top() const { return max_of<format>(side.choice); }
 
+  /// Whether the scale that spans `range` is one that can be stored without overflow.
+  bool can_span(const Range& range) const {
+    const float reach = S::affine ? std::max(range.high, 0.0f) - std::min(range.low, 0.0f) : range.reach();
+    return S::has_super ? std::isfinite(reach) : reach / top() <= S::scale::format::max();
+  }
+
   /// The stored scale and zero point that make the codes span `range`.
   GroupParams<S> params(Range range) const {
     float reach = range.reach();

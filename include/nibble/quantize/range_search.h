@@ -36,7 +36,7 @@ struct RangeSearch {
       ranges.assign(1, best);
       for (int i = 0; i < steps; ++i) {
         const Range range{low ? whole.low * part(i) : best.low, high ? whole.high * part(i) : best.high};
-        if (!can_store(quantizer, range)) continue;
+        if (!quantizer.can_span(range)) continue;
         const GroupParams<S> params = quantizer.params(range);
         const GroupParams<S>& last = candidates.back();
         if (params.scale_code == last.scale_code && params.zero_code == last.zero_code) continue;
@@ -56,13 +56,6 @@ struct RangeSearch {
     if (found.scale_code == start.scale_code && found.zero_code == start.zero_code) return start;
     const double error = quantizer.error(group.weights, start, power, counts);
     return quantizer.error(group.weights, found, power, counts) < error ? found : start;
-  }
-
- private:
-  /// Whether the scale of a stretched range is one that the scheme can store.
-  template <class S> static bool can_store(const Quantizer<S>& quantizer, const Range& range) {
-    const float reach = S::affine ? std::max(range.high, 0.0f) - std::min(range.low, 0.0f) : range.reach();
-    return reach / quantizer.top() <= S::scale::format::max() || (S::has_super && std::isfinite(reach));
   }
 };
 

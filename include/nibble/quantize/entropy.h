@@ -10,12 +10,12 @@ namespace nibble {
 /// TensorRT's calibration. |w| is counted in `bins` equal bins up to the largest. For each number i of bins from
 /// `levels` up, P is the first i bins with all that lies beyond added to the last; Q cuts these i bins (without what lies
 /// beyond) into `levels` runs, bins floor(l i / levels) to floor((l + 1) i / levels), and spreads the sum of each run
-/// evenly over its bins that are not empty. The range reaches the upper edge of bin i with the least divergence
-/// sum P log(P / Q) of the normalized P and Q; of equals, the widest. `levels` is 2^(bits - 1), the values that one
-/// sign has; 2^bits in affine schemes where all weights have one sign. Affine ranges are cut on both sides at that edge.
-/// A group has no more bins than weights; one too small for more bins than levels gets the range of MinMax.
-/// Source: Migacz, "8-bit inference with TensorRT", GTC 2017 (there the middle of the bin after i, and runs whose
-/// lengths are left open).
+/// evenly over its bins that P fills; where that leaves nothing in the last bin, it has 1e-4 of a weight. The range
+/// reaches the upper edge of bin i with the least divergence sum P log(P / Q) of the normalized P and Q; of equals, the
+/// widest. `levels` is 2^(bits - 1), the values that one sign has; 2^bits in affine schemes where all weights have one
+/// sign. Affine ranges are cut on both sides at that edge. A group has no more bins than weights; one too small for more
+/// bins than levels gets the range of MinMax. Source: Migacz, "8-bit inference with TensorRT", GTC 2017 (there the
+/// middle of the bin after i); what it leaves open (the lengths of runs, bins that Q lacks) much as MXNet has it.
 struct Entropy {
   int bins = 2048;
 
@@ -52,14 +52,19 @@ struct Entropy {
     double least = std::numeric_limits<double>::infinity();
     std::size_t best = count;
     for (std::size_t i = count; i >= levels; --i) {
+      if (sums[i] == 0) continue;
       const double last = histogram[i - 1] + total - sums[i];
-      if (last > 0 && histogram[i - 1] == 0) continue;  // P has what Q has not
       double cross = 0;
       for (std::size_t l = 0; l < levels; ++l) {
         const std::size_t begin = l * i / levels, end = (l + 1) * i / levels;
         const double sum = sums[end] - sums[begin];
-        const double kept = l + 1 == levels ? total - sums[begin] : sum;
-        if (kept > 0) cross += x_log_y(kept, sum / static_cast<double>(filled[end] - filled[begin]));
+        if (l + 1 < levels) {
+          if (sum > 0) cross += sum * std::log(sum / static_cast<double>(filled[end] - filled[begin]));
+        } else if (last > 0 || sum > 0) {
+          const auto others = static_cast<double>(filled[end - 1] - filled[begin]);
+          const double each = sum / (others + (last > 0 ? 1 : 0));
+          cross += x_log_y(sum - histogram[i - 1], each) + x_log_y(last, sum > 0 ? each : 1e-4);
+        }
       }
       // sum P log P - sum P log Q, with P = p / total and Q = q / sums[i]
       const double divergence = (logs[i - 1] + x_log_y(last, last) - cross) / total + std::log(sums[i] / total);

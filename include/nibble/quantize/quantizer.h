@@ -70,7 +70,10 @@ template <class S> struct Quantizer {
 
   /// The weights of one code in units of the format.
   void normalize(const float* weights, const GroupParams<S>& p, float* out) const {
-    for (int d = 0; d < S::dim; ++d) out[d] = (p.scale > 0 ? weights[d] / p.scale : 0.0f) + p.zero;
+    for (int d = 0; d < S::dim; ++d) {
+      out[d] = p.scale > 0 ? weights[d] / p.scale : 0.0f;
+      if constexpr (S::affine) out[d] += p.zero;  // elsewhere -0 keeps its sign
+    }
   }
 
   /// The code nearest to `dim` weights.

@@ -1,4 +1,4 @@
-// matrix/: schemes, the quantized matrix and its layout, quantized activations.
+// matrix/: schemes, the quantized matrix and its layout, quantized activations, sums and sparse matrices.
 #pragma once
 
 #include "nibble/formats.h"
@@ -8,3 +8,5 @@
 #include "nibble/matrix/quantized_matrix.h"
 #include "nibble/matrix/scheme.h"
 #include "nibble/matrix/schemes.h"
+#include "nibble/matrix/sparse.h"
+#include "nibble/matrix/sum.h"

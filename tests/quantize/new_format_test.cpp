@@ -156,6 +156,15 @@ TYPED_TEST(NewFormat, GoesThroughEverything) {
       check(quantize<S>(w, MinMax{}), true);
       check(quantize<S>(w, MinimalError{}), true);
       if constexpr (S::dim == 1) check(quantize<S>(w, Stochastic{7}), false);
+      const OutputError output{test::random_inputs(k, 1, 23).cwiseAbs()};
+      for (const auto& q : {quantize<S>(w, Percentile{95}), quantize<S>(w, Entropy{}), quantize<S>(w, HalfQuadratic{}),
+                            quantize<S>(w, output)}) {
+        EXPECT_TRUE(q.dequantize().allFinite());
+        EXPECT_LT(compare(w, q).relative_error, 1);
+      }
+      if constexpr (!S::affine) {
+        EXPECT_LT(compare(w, quantize<S>(w, AbsMean{})).relative_error, 1);
+      }
       EXPECT_LE(compare(w, quantize<S>(w, MinimalError{})).relative_error,
                 compare(w, quantize<S>(w, MinMax{})).relative_error + 1e-6);
       EXPECT_EQ(quantize<S>(w, AbsMax{}, Nearest{}, {.threads = 3}), quantize<S>(w, AbsMax{}));

@@ -37,6 +37,23 @@ template <int B> struct Int {
   static std::string name() { return text("int", B); }
 };
 
+/// All integers from -2^(B-1) to 2^(B-1) - 1, as Int<B> without its symmetry; max() is 2^(B-1), a magnitude that only the
+/// negative side has.
+template <int B>
+  requires(B >= 2 && B <= 16)
+struct FullInt {
+  using code_type = CodeFor<B>;
+  static constexpr int bits = B;
+  static constexpr int offset = 1 << (B - 1);
+
+  static constexpr float max() { return static_cast<float>(offset); }
+  static constexpr float decode(code_type code) { return static_cast<float>(static_cast<int>(code) - offset); }
+  static constexpr code_type encode(float x) {
+    return static_cast<code_type>(nearest_even(clamp(x, -max(), max() - 1)) + offset);
+  }
+  static std::string name() { return text("fullint", B); }
+};
+
 /// Unsigned integers from 0 to 2^B - 1; the code is the value.
 template <int B> struct UInt {
   static_assert(B >= 1 && B <= 16, "integers have 1 to 16 bits");

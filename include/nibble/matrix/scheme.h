@@ -42,11 +42,9 @@ template <Format F> struct StoredScale {
   using format = F;
   static typename F::code_type encode(float reach, float top) {
     const float scale = reach / top;
-    if (!stores(reach, top)) invalid("quantize", text("scales up to ", F::max(), " (", format_name<F>(), ")"), scale);
+    if (scale > F::max()) invalid("quantize", text("scales up to ", F::max(), " (", format_name<F>(), ")"), scale);
     return F::encode(scale);
   }
-  /// Whether the scale is none too large for F.
-  static bool stores(float reach, float top) { return reach / top <= F::max(); }
   static std::string name() { return format_name<F>(); }
 };
 

@@ -61,8 +61,9 @@ void fit_tables(const RowMajorMatrixXf& w, const Rule& rule, Parts<S>& parts, co
   });
 }
 
-/// The parts of W with super-scales and tables set.
+/// The parts of W with super-scales and tables set. Throws std::invalid_argument where the rule's options are bad.
 template <class S, class Rule> Parts<S> prepare(const RowMajorMatrixXf& w, const Rule& rule, const Parallel& parallel) {
+  if constexpr (requires { rule.check(w.cols()); }) rule.check(w.cols());
   Parts<S> parts(w.rows(), w.cols());
   if (w.size() == 0) return parts;
   if constexpr (S::has_super) set_super_scales(w, parts);

@@ -1,6 +1,7 @@
 // quantize: from a matrix of weights to a QuantizedMatrix.
 #pragma once
 
+#include "nibble/quantize/default_rule.h"
 #include "nibble/quantize/plain_rounding.h"
 #include "nibble/quantize/prepare.h"
 

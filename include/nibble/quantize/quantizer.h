@@ -1,6 +1,7 @@
 // Quantizer: turns the weights of one group into codes of a scheme, given the range that they are to span.
 #pragma once
 
+#include <limits>
 #include <span>
 
 #include "nibble/matrix.h"
@@ -33,6 +34,12 @@ template <class S> struct Quantizer {
   /// The value of the format that the largest weight of a group becomes.
   float top() const { return reach_of<format>(side.choice); }
 
+  /// Whether the scale that spans `range` is one that can be stored without overflow.
+  bool can_span(const Range& range) const {
+    const float reach = S::affine ? std::max(range.high, 0.0f) - std::min(range.low, 0.0f) : range.reach();
+    return S::has_super ? std::isfinite(reach) : reach / top() <= S::scale::format::max();
+  }
+
   /// The stored scale and zero point that make the codes span `range`.
   GroupParams<S> params(Range range) const {
     float reach = range.reach();
@@ -61,16 +68,12 @@ template <class S> struct Quantizer {
     return p;
   }
 
-  /// Whether a scale that spans `range` can be stored. All types of scales but StoredScale saturate.
-  bool stores(const Range& range) const {
-    const float reach = S::affine ? std::max(range.high, 0.0f) - std::min(range.low, 0.0f) : range.reach();
-    if constexpr (requires { S::scale::stores(reach, top()); }) return S::scale::stores(reach, top());
-    return std::isfinite(reach);
-  }
-
   /// The weights of one code in units of the format.
   void normalize(const float* weights, const GroupParams<S>& p, float* out) const {
-    for (int d = 0; d < S::dim; ++d) out[d] = (p.scale > 0 ? weights[d] / p.scale : 0.0f) + p.zero;
+    for (int d = 0; d < S::dim; ++d) {
+      out[d] = p.scale != 0 ? weights[d] / p.scale : 0.0f;
+      if constexpr (S::affine) out[d] += p.zero;  // elsewhere -0 keeps its sign
+    }
   }
 
   /// The code nearest to `dim` weights.
@@ -97,17 +100,34 @@ template <class S> struct Quantizer {
     }
   }
 
-  /// The sum of |w - decode(encode(w))|^power over a group.
-  double error(std::span<const float> group, const GroupParams<S>& p, double power = 2) const {
+  /// The sum over a group of counts[e] |w - decode(encode(w))|^power, counts of 1 where there are none. Once it exceeds
+  /// `limit`, a part of the sum that does so too.
+  double error(std::span<const float> group, const GroupParams<S>& p, double power = 2,
+               std::span<const float> counts = {}, double limit = std::numeric_limits<double>::infinity()) const {
+    if (power == 2) return sum_of(group, p, counts, limit, [](double e) { return e * e; });
+    if (power == 1) return sum_of(group, p, counts, limit, [](double e) { return std::abs(e); });
+    return sum_of(group, p, counts, limit, [power](double e) { return std::pow(std::abs(e), power); });
+  }
+
+ private:
+  template <class Measure>
+  double sum_of(std::span<const float> group, const GroupParams<S>& p, std::span<const float> counts, double limit,
+                const Measure& measure) const {
+    constexpr std::size_t run = 32 * static_cast<std::size_t>(S::dim);
     double sum = 0;
-    for_each_code(group, [&](Index, const float* weights) {
-      float decoded[S::dim];
-      decode(encode(weights, p), p, decoded);
-      for (int d = 0; d < S::dim; ++d) {
-        const double e = std::abs(static_cast<double>(weights[d]) - static_cast<double>(decoded[d]));
-        sum += power == 2 ? e * e : std::pow(e, power);
-      }
-    });
+    for (std::size_t first = 0; first < group.size() && sum <= limit; first += run) {
+      const std::span<const float> part = group.subspan(first, std::min(run, group.size() - first));
+      for_each_code(part, [&](Index c, const float* weights) {
+        float decoded[S::dim];
+        decode(encode(weights, p), p, decoded);
+        for (std::size_t d = 0; d < static_cast<std::size_t>(S::dim); ++d) {
+          const std::size_t e = static_cast<std::size_t>(c) * S::dim + d;
+          if (e >= part.size()) break;
+          const double m = measure(static_cast<double>(weights[d]) - static_cast<double>(decoded[d]));
+          sum += counts.empty() ? m : static_cast<double>(counts[first + e]) * m;
+        }
+      });
+    }
     return sum;
   }
 };

@@ -5,7 +5,11 @@
 
 namespace nibble {
 
-/// A scale rule maps the weights of one group to the scale and zero point that a Quantizer<S> stores for them.
+/// A scale rule maps the weights of one group to the scale and zero point that a Quantizer<S> stores for them. It may
+/// also have
+///     void check(Index inputs) const           that throws where its options do not suit a matrix of K inputs;
+///     float input_weight(Index j) const        how much input j counts when tables are learned;
+///     double error(group, quantizer, params)   what it minimises, to choose between formats; else squared error.
 template <class R, class S>
 concept ScaleRule = requires(const R& rule, const WeightGroup& group, const Quantizer<S>& quantizer) {
   { rule(group, quantizer) } -> std::same_as<GroupParams<S>>;
@@ -35,50 +39,25 @@ struct MinMax {
   }
 };
 
-/// Of the ranges from `shrink` to `stretch` times the whole one, `steps` of them evenly spaced, and the whole one
-/// itself, that with the least sum of |error|^power of nearest rounding; stretched ranges whose scale cannot be stored
-/// are left out. Never worse than MinMax. (Stretching pays where a power-of-two scale clips, or where a float format is
-/// finer elsewhere.)
-struct MinimalError {
-  int steps = 60;
-  float shrink = 0.4f;
-  float stretch = 1.4f;
-  double power = 2;
+/// What `rule` minimises over a group: its own error where it has one, else the sum of squared errors.
+template <class S, class Rule>
+double error_of(const Rule& rule, const WeightGroup& group, const Quantizer<S>& quantizer,
+                const GroupParams<S>& params) {
+  if constexpr (requires { rule.error(group, quantizer, params); })
+    return rule.error(group, quantizer, params);
+  else
+    return quantizer.error(group.weights, params);
+}
 
-  template <class S> GroupParams<S> operator()(const WeightGroup& group, const Quantizer<S>& quantizer) const {
-    if (steps < 2 || !(shrink > 0 && shrink <= stretch) || !(power > 0))
-      invalid("MinimalError", "steps >= 2, 0 < shrink <= stretch, power > 0",
-              text(steps, ", ", shrink, ", ", stretch, ", ", power));
-    const Range whole = MinMax::range(group.weights);
-    GroupParams<S> best = quantizer.params(whole);
-    GroupParams<S> last = best;
-    double least = quantizer.error(group.weights, best, power);
-    for (int i = 0; i < steps && least > 0; ++i) {
-      const float part = stretch + (shrink - stretch) * static_cast<float>(i) / static_cast<float>(steps - 1);
-      const Range range{whole.low * part, whole.high * part};
-      if (!quantizer.stores(range)) continue;
-      const GroupParams<S> params = quantizer.params(range);
-      if (params.scale_code == last.scale_code && params.zero_code == last.zero_code) continue;
-      last = params;
-      const double error = quantizer.error(group.weights, params, power);
-      if (error < least) {
-        least = error;
-        best = params;
-      }
-    }
-    return best;
-  }
-};
-
-/// What `rule` chooses for a group; of formats that offer a choice, for the one with the least sum of squared errors.
+/// What `rule` chooses for a group; of formats that offer a choice, for the one with the least error.
 template <class S, class Rule>
 GroupParams<S> choose(const Rule& rule, const WeightGroup& group, Quantizer<S> quantizer) {
   GroupParams<S> best = rule(group, quantizer);
   if constexpr (S::choices > 1) {
-    double least = quantizer.error(group.weights, best);
+    double least = error_of(rule, group, quantizer, best);
     while (++quantizer.side.choice < S::choices) {
       const GroupParams<S> params = rule(group, quantizer);
-      const double error = quantizer.error(group.weights, params);
+      const double error = error_of(rule, group, quantizer, params);
       if (!(error < least)) continue;
       least = error;
       best = params;
@@ -86,8 +65,5 @@ GroupParams<S> choose(const Rule& rule, const WeightGroup& group, Quantizer<S> q
   }
   return best;
 }
-
-/// What `quantize` uses where no rule is given: MinMax for affine schemes, AbsMax for symmetric ones.
-template <class S> using DefaultRule = std::conditional_t<S::affine, MinMax, AbsMax>;
 
 }  // namespace nibble

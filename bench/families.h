@@ -1,0 +1,15 @@
+// The families of benchmarks; each file registers its own. `settings` must outlive the run.
+#pragma once
+
+#include "measure.h"
+
+namespace nibble::bench {
+
+void register_limits(const Settings& settings);
+void register_quantize_activations(const Settings& settings);
+void register_gemm_int8(const Settings& settings);
+void register_gemm_int4(const Settings& settings);
+void register_gemm_float4(const Settings& settings);
+void register_gemm_odd_bits(const Settings& settings);
+
+}  // namespace nibble::bench

@@ -1,0 +1,135 @@
+// The benchmarks of gemm for one scheme.
+#pragma once
+
+#include <nibble/nibble.h>
+
+#include <memory>
+#include <random>
+
+#include "measure.h"
+#include "peers.h"
+
+namespace nibble::bench {
+
+inline Eigen::MatrixXf random_normal(Index rows, Index cols) {
+  std::mt19937 random(7);
+  std::normal_distribution<float> normal;
+  return Eigen::MatrixXf::NullaryExpr(rows, cols, [&] { return normal(random); });
+}
+
+/// N x K weights of scheme S, as many copies as no cache can hold.
+template <class S> struct Weights {
+  Weights(Index n, Index k) : rows(n), cols(k) {
+    // Quantizing a few rows is enough: their codes, repeated, are as good as others.
+    const Index few = std::min<Index>(n, 256);
+    const Parts<S> sample = quantize<S>(random_normal(few, k)).parts();
+    Parts<S> parts(n, k);
+    parts.tensor_scale = sample.tensor_scale;
+    for (Index r = 0; r < n; ++r) parts.codes.row(r) = sample.codes.row(r % few);
+    for (Index r = 0; r < parts.scales.rows(); ++r) parts.scales.row(r) = sample.scales.row(r % few);
+    for (Index r = 0; r < parts.zeros.rows(); ++r) parts.zeros.row(r) = sample.zeros.row(r % few);
+    for (Index r = 0; r < parts.tables.rows(); ++r) parts.tables.row(r) = sample.tables.row(r % few);
+    std::ostringstream file;
+    QuantizedMatrix<S>(parts).save(file);
+    const std::string saved = std::move(file).str();
+    for (Index size = 0; size == 0 || size < beyond_caches(); size += static_cast<Index>(saved.size())) {
+      AlignedArray<std::uint8_t> bytes(saved.size());
+      std::memcpy(bytes.data(), saved.data(), saved.size());
+      copies.push_back(QuantizedMatrix<S>::map(Bytes(std::move(bytes))));
+    }
+  }
+
+  const QuantizedMatrix<S>& next() { return copies[turn++ % copies.size()]; }
+
+  Index rows, cols;
+  std::vector<QuantizedMatrix<S>> copies;
+  std::size_t turn = 0;
+};
+
+/// The weights of the benchmark that runs, kept for the next one; others make room first.
+inline std::shared_ptr<void> held;
+template <class S> std::shared_ptr<Weights<S>> weights(Index n, Index k) {
+  static std::weak_ptr<Weights<S>> last;
+  std::shared_ptr<Weights<S>> w = last.lock();
+  if (w && w->rows == n && w->cols == k) return w;
+  w.reset();
+  held.reset();
+  w = std::make_shared<Weights<S>>(n, k);
+  last = w;
+  held = w;
+  return w;
+}
+
+/// Activation kinds: what gemm is given, and the limit of the arithmetic that it then runs.
+struct FloatActivations {
+  static constexpr const char* name = "float";
+  static Eigen::MatrixXf make(const Eigen::MatrixXf& x) { return x; }
+  static Limit& limit() { return fma_limit(resolve()); }
+};
+template <class A> struct IntegerActivations {
+  static constexpr const char* name = A::group_inputs == 0 ? "int8" : "int8g32";
+  static QuantizedActivations<A> make(const Eigen::MatrixXf& x) { return quantize_activations<A>(x); }
+  static Limit& limit() { return int8_limit(resolve()); }
+};
+
+template <class S, class X> void run_gemm(benchmark::State& state, const Settings& settings, Shape shape, int threads) {
+  const auto [n, k, m] = shape;
+  const auto w = weights<S>(n, k);
+  const auto x = X::make(random_normal(k, m));
+  Eigen::MatrixXf y(n, m);
+  const GemmOptions options{threads, {}, parallel(threads).executor};
+
+  std::vector<Rival> rivals;
+  Limit& peak = X::limit();
+  Limit& dram = dram_read_limit(threads);
+  rivals.push_back({"peak", [&] { return peak.sample() * threads; }});
+  rivals.push_back({"dram", [&] { return dram.sample(); }});
+  if (settings.peers && threads == 1) {
+    for (const Peer& peer : peers(n, k, m)) {
+      auto timed = std::make_shared<Timed>(peer.multiply);
+      timed->calibrate();
+      rivals.push_back({"vs_" + peer.name, [timed] { return timed->sample(); }});
+    }
+  }
+  const Rounds rounds = take_turns(
+      state, settings.seconds, threads, [&] { gemm(w->next(), x, y, options); }, std::move(rivals));
+
+  const double ops = 2.0 * static_cast<double>(n) * static_cast<double>(k) * static_cast<double>(m);
+  const double bytes = static_cast<double>(w->copies[0].bytes());
+  auto& counters = state.counters;
+  counters["ops_per_second"] = ops / rounds.median_seconds();
+  counters["weight_bytes_per_second"] = bytes / rounds.median_seconds();
+  for (const Rival& rival : rounds.rivals) {
+    if (rival.name == "peak" && peak.best() > 0) {
+      counters["fraction_of_peak"] = rounds.paired(rival, [&](double s, double limit) { return ops / s / limit; });
+      counters["best_fraction_of_peak"] = ops / rounds.best_seconds() / (peak.best() * threads);
+    } else if (rival.name == "dram") {
+      counters["fraction_of_dram"] = rounds.paired(rival, [&](double s, double limit) { return bytes / s / limit; });
+      counters["best_fraction_of_dram"] = bytes / rounds.best_seconds() / dram.best();
+    } else if (rival.name != "peak") {
+      counters[rival.name] = rounds.paired(rival, [](double s, double theirs) { return theirs / s; });
+    }
+  }
+}
+
+/// Registers gemm/<scheme>/<activation>/N:<n>/K:<k>/M:<m>/threads:<t>.
+template <class S> void register_gemm(const char* scheme, const Settings& settings) {
+  const auto all = [&]<class X>(X, Shape shape) {
+    for (int threads : settings.threads) {
+      const std::string name =
+          text("gemm/", scheme, "/", X::name, "/N:", shape.n, "/K:", shape.k, "/M:", shape.m, "/threads:", threads);
+      benchmark::RegisterBenchmark(name.c_str(), [&settings, shape, threads](benchmark::State& state) {
+        run_gemm<S, X>(state, settings, shape, threads);
+      });
+    }
+  };
+  for (const Shape& shape : settings.shapes) {
+    all(FloatActivations{}, shape);
+    if constexpr (has_integer_view<typename S::format>) {
+      all(IntegerActivations<Int<8>>{}, shape);
+      all(IntegerActivations<Int<8, Group<32>>>{}, shape);
+    }
+  }
+}
+
+}  // namespace nibble::bench

@@ -1,4 +1,5 @@
-// Products of low-bit matrices.
+// What must be fast: products of low-bit matrices, casts of arrays.
 #pragma once
 
+#include "nibble/kernels/cast.h"
 #include "nibble/kernels/gemm.h"

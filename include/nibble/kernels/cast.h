@@ -11,8 +11,9 @@ namespace nibble {
 struct CastOptions {
   formats::Overflow overflow = formats::Overflow::Saturate;
   formats::RoundTo rounding = formats::RoundTo::NearestEven;
-  std::uint64_t seed = 0;    ///< of stochastic rounding
-  std::uint64_t first = 0;   ///< position of the first element: a long array may be encoded in pieces, with the same codes
+  std::uint64_t seed = 0;  ///< of stochastic rounding
+  std::uint64_t first =
+      0;  ///< position of the first element: a long array may be encoded in pieces, with the same codes
   std::optional<Isa> isa{};  ///< instruction set; by default NIBBLE_ISA's, else the best that the CPU has
 };
 

@@ -5,26 +5,31 @@
 
 namespace nibble::kernels {
 
-/// How |x| becomes a magnitude code, in lanes of 32 bits; all constants are bits of floats.
+/// How |x| becomes a magnitude code, in lanes of 32 bits.
 ///
 /// Let q be the exponent of |x|, or that of the subnormals where it is less: codes near x are 2^(q - M) apart. Adding
-/// 2^(q - M + 23) to |x| makes the float adder round to that step, and k, the number of steps, appears in the lowest
-/// bits of the sum. The code is k + (q - min_exponent) 2^M. So with e = the exponent bits of max(|x|, smallest normal):
+/// 2^(q - M + 23) to |x| makes the float adder round to that step: the number of steps, k, appears in the lowest bits of
+/// the sum, and the code is k + (q - min_exponent) 2^M. So with e = the exponent bits of max(|x|, smallest normal):
+///
+///     code = bits(|x| + e * factor) - e + (e >> shift)   (mod 2^16)
+///
+/// where factor is 2^shift with -min_exponent 2^M in its lowest bits, even, so that ties to even stay ties to even.
+/// With M = 0 they are ties to the even code only if the whole sum is the code plus a constant, so `exact` plans put e >> shift in too:
 ///
 ///     base = e + step;   magic = base + (e >> shift);   code = bits(|x| + float(magic)) - base - rebias
 ///
-/// The second term of magic lies in its lowest bits, so that the sum is the code itself plus a constant: the adder's ties
-/// to even are ties to the even code for M = 0 too. Scales, whose ties go up, leave it out and add it at the end.
-/// |x| is first cut at `limit`: the largest value, or what follows it where overflow has a code of its own, which
-/// always is max_code + 1. Rounding away works on one more bit, toward zero: code = (that + 1) >> 1.
-/// x is scaled by 2^lift where a format lies at the end of the range of floats; those with 8 exponent bits lie at both,
-/// so that their numbers from 2 on are divided by 2^drop instead.
+/// and scales, whose ties go up, add it at the end. Rounding away works on one more bit, toward zero: code = (that + 1) >> 1.
+/// |x| is first cut at `limit`: the largest value, or what follows it where overflow has a code of its own, which always
+/// is max_code + 1. x is scaled by 2^lift where a format lies at the end of the range of floats; those with 8 exponent
+/// bits lie at both, so that their numbers from 2 on are divided by 2^drop instead.
+/// Formats with the exponents of float itself are the upper bits of it, rounded as an integer.
 template <class F, Overflow O, RoundTo R> struct EncodePlan {
   static constexpr int M = F::mantissa_bits;
   static constexpr bool is_scale = F::special == formats::Special::Scale;
   static constexpr bool away = R == RoundTo::NearestAway && !is_scale;
   static constexpr int precision = M + (away ? 1 : 0);
   static constexpr int shift = 23 - precision;
+  static constexpr bool exact = M == 0 || away;
 
   static constexpr bool saturates = O == Overflow::Saturate || R == RoundTo::Zero;
   static constexpr bool finite = F::special == formats::Special::Finite;
@@ -38,19 +43,26 @@ template <class F, Overflow O, RoundTo R> struct EncodePlan {
     return std::bit_cast<std::uint32_t>(static_cast<float>(fraction * formats::power_of_two(exponent - M)));
   }();
 
-  static constexpr bool wide = F::exponent_bits == 8;
+  static constexpr bool as_float = F::exponent_bits == 8 && F::bias == 127 && !is_scale;
+  static constexpr bool wide = F::exponent_bits == 8 && !as_float;
   static constexpr int max_exponent = static_cast<int>((F::max_code + 1) >> M) - F::bias;
   static constexpr int lift = [] {
     if (wide) return 64;
-    if (F::min_exponent >= -126 && max_exponent + 23 - M <= 127) return 0;
+    if (as_float || (F::min_exponent >= -126 && max_exponent + 23 - M <= 127)) return 0;
     return -60 - F::min_exponent > -100 ? -60 - F::min_exponent : -100;
   }();
   static constexpr int drop = 32;
   static constexpr int min_field = F::min_exponent + lift + 127;
 
   static constexpr int rebias = (min_field << precision) + (is_scale ? 1 : 0);
+  static constexpr std::uint32_t factor =
+      static_cast<std::uint32_t>(127 + shift) << 23 | (static_cast<std::uint32_t>(-rebias) & 0xffff);
   static constexpr int step = (shift << 23) + (M == 0 && !is_scale ? rebias & 1 : 0);
 
+  /// The bits of a magnitude code, or of what comes instead of one.
+  static constexpr unsigned code_mask = F::magnitude_mask | (F::special == formats::Special::Fnuz ? F::sign_bit : 0);
+  /// Whether each lane of NaN is given its code apart.
+  static constexpr bool sets_nan = (saturates && !finite) || !F::has_nan || F::has_infinity;
   /// Unsigned formats take a float whose bits, as an unsigned number, are at least this for a NaN.
   static constexpr std::uint32_t first_bad = O == Overflow::Saturate ? 0xff800000 : is_scale ? 0x80000000 : 0x80000001;
   static constexpr int nan_code = static_cast<int>(F::infinity_code | (M > 0 ? 1u << (M > 0 ? M - 1 : 0) : 0));

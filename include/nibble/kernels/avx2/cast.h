@@ -31,18 +31,12 @@ template <unsigned B, class F, Overflow O, RoundTo R> struct EncodeLanes {
     } else if constexpr (P::lift != 0) {
       magnitude = lifted(magnitude);
     }
-    const __m256i exponent = _mm256_max_epu32(_mm256_and_si256(magnitude, set(P::infinity)),
-                                              set(static_cast<std::uint32_t>(P::min_field) << 23));
-    const __m256i base = _mm256_add_epi32(exponent, set(P::step));
-    const __m256i field = _mm256_srli_epi32(exponent, P::shift);
-    const __m256i magic = P::is_scale ? base : _mm256_add_epi32(base, field);
-    __m256i code = _mm256_sub_epi32(sum(magnitude, magic), base);
-    if constexpr (P::is_scale) code = _mm256_add_epi32(code, field);
-    code = _mm256_sub_epi32(code, set(P::rebias));
+    __m256i code = rounded(magnitude);
     if constexpr (P::wide)
       code = _mm256_add_epi32(code, _mm256_and_si256(high, set((P::lift + P::drop) << P::precision)));
     if constexpr (P::away) code = _mm256_srli_epi32(_mm256_add_epi32(code, set(1)), 1);
     if constexpr (P::is_scale) code = _mm256_max_epi32(code, _mm256_setzero_si256());
+    if constexpr (!P::exact) code = _mm256_and_si256(code, set(P::code_mask));
 
     if constexpr (P::saturates && !P::finite)
       code = _mm256_blendv_epi8(code, set(F::max_code + 1), _mm256_cmpgt_epi32(all, set(P::infinity - 1)));
@@ -82,13 +76,36 @@ template <unsigned B, class F, Overflow O, RoundTo R> struct EncodeLanes {
     return _mm256_castps_si256(_mm256_mul_ps(_mm256_castsi256_ps(magnitude), _mm256_set1_ps(factor)));
   }
 
-  /// Rounded to nearest even or toward zero: one step back where the sum is too large.
-  static __m256i sum(__m256i magnitude, __m256i magic) {
-    const __m256 a = _mm256_castsi256_ps(magnitude), b = _mm256_castsi256_ps(magic);
-    const __m256 nearest = _mm256_add_ps(a, b);
-    if constexpr (R != RoundTo::Zero && !P::away) return _mm256_castps_si256(nearest);
-    const __m256 above = _mm256_cmp_ps(_mm256_sub_ps(nearest, b), a, _CMP_GT_OQ);
-    return _mm256_add_epi32(_mm256_castps_si256(nearest), _mm256_castps_si256(above));
+  static __m256i rounded(__m256i magnitude) {
+    if constexpr (P::as_float) {
+      if constexpr (R == RoundTo::NearestEven) {
+        const __m256i odd = _mm256_and_si256(_mm256_srli_epi32(magnitude, P::shift), set(1));
+        magnitude = _mm256_add_epi32(_mm256_add_epi32(magnitude, odd), set((1u << (P::shift - 1)) - 1));
+      }
+      return _mm256_srli_epi32(magnitude, P::shift);
+    }
+    const __m256i exponent = _mm256_max_epu32(_mm256_and_si256(magnitude, set(P::infinity)),
+                                              set(static_cast<std::uint32_t>(P::min_field) << 23));
+    const __m256i field = _mm256_srli_epi32(exponent, P::shift);
+    const __m256 x = _mm256_castsi256_ps(magnitude);
+    if constexpr (P::exact) {
+      const __m256i base = _mm256_add_epi32(exponent, set(P::step));
+      const __m256 magic = _mm256_castsi256_ps(P::is_scale ? base : _mm256_add_epi32(base, field));
+      const __m256 sum = _mm256_add_ps(x, magic);
+      const __m256i steps = _mm256_sub_epi32(cut(sum, _mm256_sub_ps(sum, magic), x), base);
+      return _mm256_sub_epi32(P::is_scale ? _mm256_add_epi32(steps, field) : steps, set(P::rebias));
+    } else {
+      const __m256 e = _mm256_castsi256_ps(exponent), factor = _mm256_castsi256_ps(set(P::factor));
+      const __m256 sum = _mm256_fmadd_ps(e, factor, x);
+      const __m256i whole = cut(sum, _mm256_fnmadd_ps(e, factor, sum), x);
+      return _mm256_add_epi32(_mm256_sub_epi32(whole, exponent), field);
+    }
+  }
+
+  /// The bits of `sum`, one step less where x is to be rounded toward zero and `part`, what it became, is above it.
+  static __m256i cut(__m256 sum, __m256 part, __m256 x) {
+    if constexpr (R != RoundTo::Zero && !P::away) return _mm256_castps_si256(sum);
+    return _mm256_add_epi32(_mm256_castps_si256(sum), _mm256_castps_si256(_mm256_cmp_ps(part, x, _CMP_GT_OQ)));
   }
 };
 

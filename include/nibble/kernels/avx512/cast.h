@@ -32,6 +32,15 @@ template <int E, int M, int Bias, formats::Special S, formats::Sign Sg>
 inline constexpr bool has_short_values<formats::MiniFloat<E, M, Bias, S, Sg>> =
     formats::MiniFloat<E, M, Bias, S, Sg>::min_exponent - M >= -133;
 
+/// The numbers 0, Step, 2 Step, ..., modulo 128.
+template <class T, std::size_t Step> constexpr std::array<T, 64 / sizeof(T)> multiples() {
+  std::array<T, 64 / sizeof(T)> all{};
+  for (std::size_t i = 0; i < all.size(); ++i) all[i] = static_cast<T>(Step * i % 128);
+  return all;
+}
+alignas(64) inline constexpr auto every_second = multiples<std::uint16_t, 2>();
+alignas(64) inline constexpr auto every_fourth = multiples<std::uint8_t, 4>();
+
 }  // namespace nibble::kernels::avx512
 
 NIBBLE_BEGIN_TARGET(NIBBLE_AVX512)
@@ -39,18 +48,18 @@ NIBBLE_BEGIN_TARGET(NIBBLE_AVX512)
 namespace nibble::kernels {
 namespace avx512 {
 
-/// The codes of 16 floats, in lanes of 32 bits.
+/// The codes of 16 floats: the lowest 8 or 16 bits of each lane, as F::code_type has.
 template <unsigned B, class F, Overflow O, RoundTo R> struct EncodeLanes {
   using P = EncodePlan<F, O, R>;
+  static constexpr int direction =
+      (R == RoundTo::Zero || P::away ? _MM_FROUND_TO_ZERO : _MM_FROUND_TO_NEAREST_INT) | _MM_FROUND_NO_EXC;
 
   static __m512i set(std::uint32_t x) { return _mm512_set1_epi32(static_cast<int>(x)); }
 
   static __m512i run(__m512 x) {
+    if constexpr (!F::is_signed) x = without_negatives(x);
     __m512i word = _mm512_castps_si512(x);
-    if constexpr (!F::is_signed) word = without_negatives(word);
-    const __m512i all = F::is_signed ? _mm512_and_si512(word, set(0x7fffffff)) : word;
-    __m512i magnitude = _mm512_min_epu32(all, set(P::limit));
-
+    __m512i magnitude = limited(x);
     __mmask16 high = 0;
     if constexpr (P::wide) {
       high = _mm512_cmpge_epu32_mask(magnitude, set(0x40000000));
@@ -58,45 +67,76 @@ template <unsigned B, class F, Overflow O, RoundTo R> struct EncodeLanes {
     } else if constexpr (P::lift != 0) {
       magnitude = lifted(magnitude);
     }
-    const __m512i exponent = _mm512_max_epu32(_mm512_and_si512(magnitude, set(P::infinity)),
-                                              set(static_cast<std::uint32_t>(P::min_field) << 23));
-    const __m512i base = _mm512_add_epi32(exponent, set(P::step));
-    const __m512i field = _mm512_srli_epi32(exponent, P::shift);
-    const __m512i magic = P::is_scale ? base : _mm512_add_epi32(base, field);
-    __m512i code = _mm512_sub_epi32(sum(magnitude, magic), base);
-    if constexpr (P::is_scale) code = _mm512_add_epi32(code, field);
-    code = _mm512_sub_epi32(code, set(P::rebias));
+    __m512i code = rounded(magnitude);
     if constexpr (P::wide) code = _mm512_mask_add_epi32(code, high, code, set((P::lift + P::drop) << P::precision));
     if constexpr (P::away) code = _mm512_srli_epi32(_mm512_add_epi32(code, set(1)), 1);
     if constexpr (P::is_scale) code = _mm512_max_epi32(code, _mm512_setzero_si512());
 
+    constexpr int infinities = 0x18, nans = 0x81;  // of _mm512_fpclass_ps_mask
     if constexpr (P::saturates && !P::finite)
-      code = _mm512_mask_mov_epi32(code, _mm512_cmpge_epu32_mask(all, set(P::infinity)), set(F::max_code + 1));
+      code = _mm512_mask_mov_epi32(code, _mm512_fpclass_ps_mask(x, infinities | nans), set(F::max_code + 1));
     if constexpr (!F::has_nan) {
-      const __mmask16 nan = _mm512_cmpgt_epu32_mask(all, set(P::infinity));
+      const __mmask16 nan = _mm512_fpclass_ps_mask(x, nans);
       code = _mm512_mask_mov_epi32(code, nan, _mm512_setzero_si512());
       word = _mm512_mask_xor_epi32(word, nan, word, set(0x80000000));
     } else if constexpr (F::has_infinity) {
-      code = _mm512_mask_mov_epi32(code, _mm512_cmpgt_epu32_mask(all, set(P::infinity)), set(P::nan_code));
+      code = _mm512_mask_mov_epi32(code, _mm512_fpclass_ps_mask(x, nans), set(P::nan_code));
     }
-    if constexpr (!F::is_signed) return code;
+
+    if constexpr (!F::is_signed) return _mm512_and_si512(code, set(P::code_mask));
     const __m512i moved = _mm512_srli_epi32(word, 32 - F::bits);
-    if constexpr (F::special == formats::Special::Fnuz)
+    if constexpr (F::special == formats::Special::Fnuz) {
+      code = _mm512_and_si512(code, set(P::code_mask));
       return _mm512_mask_or_epi32(code, _mm512_test_epi32_mask(code, code), code,
                                   _mm512_and_si512(moved, set(F::sign_bit)));
-    return _mm512_ternarylogic_epi32(code, moved, set(F::sign_bit), 0xf8);
+    }
+    return _mm512_ternarylogic_epi32(code, moved, set(F::magnitude_mask), 0xe4);
   }
 
  private:
   /// Negative numbers, and zeros where the format has none, as 0 or NaN.
-  static __m512i without_negatives(__m512i word) {
+  static __m512 without_negatives(__m512 x) {
+    const __m512i word = _mm512_castps_si512(x);
     __m512i positive = _mm512_max_epi32(word, _mm512_setzero_si512());
     if constexpr (F::has_nan) {
       __mmask16 bad = _mm512_cmpge_epu32_mask(word, set(P::first_bad));
       if constexpr (P::is_scale && O == Overflow::Standard) bad |= _mm512_testn_epi32_mask(word, word);
       positive = _mm512_mask_mov_epi32(positive, bad, set(0x7fc00000));
     }
-    return positive;
+    return _mm512_castsi512_ps(positive);
+  }
+
+  /// |x|, at most P::limit; something else for NaN only if it is not needed.
+  static __m512i limited(__m512 x) {
+    constexpr int smaller_magnitude_positive = 0b1010;
+    if constexpr (P::sets_nan)
+      return _mm512_castps_si512(_mm512_range_ps(x, _mm512_castsi512_ps(set(P::limit)), smaller_magnitude_positive));
+    return _mm512_min_epu32(_mm512_and_si512(_mm512_castps_si512(x), set(0x7fffffff)), set(P::limit));
+  }
+
+  static __m512i rounded(__m512i magnitude) {
+    if constexpr (P::as_float) {
+      if constexpr (R == RoundTo::NearestEven) {
+        const __m512i odd = _mm512_and_si512(_mm512_srli_epi32(magnitude, P::shift), set(1));
+        magnitude = _mm512_add_epi32(_mm512_add_epi32(magnitude, odd), set((1u << (P::shift - 1)) - 1));
+      }
+      return _mm512_srli_epi32(magnitude, P::shift);
+    }
+    const __m512i exponent = _mm512_max_epu32(_mm512_and_si512(magnitude, set(P::infinity)),
+                                              set(static_cast<std::uint32_t>(P::min_field) << 23));
+    const __m512i field = _mm512_srli_epi32(exponent, P::shift);
+    const __m512 x = _mm512_castsi512_ps(magnitude);
+    if constexpr (P::exact) {
+      const __m512i base = _mm512_add_epi32(exponent, set(P::step));
+      const __m512i magic = P::is_scale ? base : _mm512_add_epi32(base, field);
+      const __m512 sum = _mm512_add_round_ps(x, _mm512_castsi512_ps(magic), direction);
+      const __m512i steps = _mm512_sub_epi32(_mm512_castps_si512(sum), base);
+      return _mm512_sub_epi32(P::is_scale ? _mm512_add_epi32(steps, field) : steps, set(P::rebias));
+    } else {
+      const __m512 factor = _mm512_castsi512_ps(set(P::factor));
+      const __m512 sum = _mm512_fmadd_round_ps(_mm512_castsi512_ps(exponent), factor, x, direction);
+      return _mm512_add_epi32(_mm512_sub_epi32(_mm512_castps_si512(sum), exponent), field);
+    }
   }
 
   static __m512i lifted(__m512i magnitude) {
@@ -106,12 +146,6 @@ template <unsigned B, class F, Overflow O, RoundTo R> struct EncodeLanes {
     }
     constexpr auto factor = static_cast<float>(formats::power_of_two(P::lift));
     return _mm512_castps_si512(_mm512_mul_ps(_mm512_castsi512_ps(magnitude), _mm512_set1_ps(factor)));
-  }
-
-  static __m512i sum(__m512i a, __m512i b) {
-    constexpr int toward = R == RoundTo::Zero || P::away ? _MM_FROUND_TO_ZERO : _MM_FROUND_TO_NEAREST_INT;
-    return _mm512_castps_si512(
-        _mm512_add_round_ps(_mm512_castsi512_ps(a), _mm512_castsi512_ps(b), toward | _MM_FROUND_NO_EXC));
   }
 };
 
@@ -155,6 +189,17 @@ template <unsigned B, class F> struct DecodeLanes {
   }
 };
 
+/// The lower half of each lane of a, then of b.
+template <unsigned B> __m512i lowest_words(__m512i a, __m512i b) {
+  return _mm512_permutex2var_epi16(a, _mm512_load_si512(every_second.data()), b);
+}
+/// The lowest byte of each lane of a, then of b, c and d.
+template <unsigned B> __m512i lowest_bytes(__m512i a, __m512i b, __m512i c, __m512i d) {
+  const __m512i order = _mm512_load_si512(every_fourth.data());
+  const __m512i ab = _mm512_permutex2var_epi8(a, order, b), cd = _mm512_permutex2var_epi8(c, order, d);
+  return _mm512_shuffle_i64x2(ab, cd, 0x44);
+}
+
 /// `count` set bits, none for less than 0, all 16 for more.
 template <unsigned B> __mmask16 first_lanes(std::ptrdiff_t count) {
   return count >= 16 ? static_cast<__mmask16>(0xffff) : static_cast<__mmask16>((1u << (count > 0 ? count : 0)) - 1);
@@ -169,21 +214,27 @@ struct EncodeArray<isa::Avx512Tag<B>, formats::MiniFloat<E, M, Bias, S, Sg>, O, 
 
   static void run(const float* in, std::ptrdiff_t count, std::uint8_t* out, const Random&, std::uint64_t) {
     std::ptrdiff_t i = 0;
-    for (; i + 16 <= count; i += 16)
-      _mm_storeu_si128(reinterpret_cast<__m128i*>(out + i), _mm512_cvtepi32_epi8(Lanes::run(_mm512_loadu_ps(in + i))));
-    if (i == count) return;
-    const __mmask16 rest = avx512::first_lanes<B>(count - i);
-    _mm_mask_storeu_epi8(out + i, rest, _mm512_cvtepi32_epi8(Lanes::run(_mm512_maskz_loadu_ps(rest, in + i))));
+    for (; i + 64 <= count; i += 64) {
+      const __m512i a = Lanes::run(_mm512_loadu_ps(in + i)), b = Lanes::run(_mm512_loadu_ps(in + i + 16));
+      const __m512i c = Lanes::run(_mm512_loadu_ps(in + i + 32)), d = Lanes::run(_mm512_loadu_ps(in + i + 48));
+      _mm512_storeu_si512(out + i, avx512::lowest_bytes<B>(a, b, c, d));
+    }
+    for (; i < count; i += 16) {
+      const __mmask16 some = avx512::first_lanes<B>(count - i);
+      _mm_mask_storeu_epi8(out + i, some, _mm512_cvtepi32_epi8(Lanes::run(_mm512_maskz_loadu_ps(some, in + i))));
+    }
   }
 
   static void run(const float* in, std::ptrdiff_t count, std::uint16_t* out, const Random&, std::uint64_t) {
     std::ptrdiff_t i = 0;
-    for (; i + 16 <= count; i += 16)
-      _mm256_storeu_si256(reinterpret_cast<__m256i*>(out + i),
-                          _mm512_cvtepi32_epi16(Lanes::run(_mm512_loadu_ps(in + i))));
-    if (i == count) return;
-    const __mmask16 rest = avx512::first_lanes<B>(count - i);
-    _mm256_mask_storeu_epi16(out + i, rest, _mm512_cvtepi32_epi16(Lanes::run(_mm512_maskz_loadu_ps(rest, in + i))));
+    for (; i + 32 <= count; i += 32) {
+      const __m512i a = Lanes::run(_mm512_loadu_ps(in + i)), b = Lanes::run(_mm512_loadu_ps(in + i + 16));
+      _mm512_storeu_si512(out + i, avx512::lowest_words<B>(a, b));
+    }
+    for (; i < count; i += 16) {
+      const __mmask16 some = avx512::first_lanes<B>(count - i);
+      _mm256_mask_storeu_epi16(out + i, some, _mm512_cvtepi32_epi16(Lanes::run(_mm512_maskz_loadu_ps(some, in + i))));
+    }
   }
 };
 

@@ -10,7 +10,8 @@ namespace nibble {
 
 /// A format whose codes stand for one float each, with nothing beside them.
 template <class F>
-concept ScalarFormat = Format<F> && dim_of<F> == 1 && table_size_of<F> == 0 && choices_of<F> == 1;
+concept ScalarFormat = Format<F> && dim_of<F>
+== 1 && table_size_of<F> == 0 && choices_of<F> == 1;
 
 namespace kernels {
 
@@ -19,10 +20,11 @@ using formats::RoundTo;
 
 /// Whether F encodes under these rules: every format saturates and rounds to nearest even, some offer more.
 template <class F, Overflow O, RoundTo R>
-inline constexpr bool can_encode =
-    (O == Overflow::Saturate && R == RoundTo::NearestEven) ||
-    (R == RoundTo::NearestEven && requires(float x) { F::template encode<O>(x); }) ||
-    requires(float x, std::uint32_t random) { F::template encode<O, R>(x, random); };
+inline constexpr bool can_encode = (O == Overflow::Saturate && R == RoundTo::NearestEven) ||
+                                   (R == RoundTo::NearestEven && requires(float x) { F::template encode<O>(x); }) ||
+                                   requires(float x, std::uint32_t random) {
+  F::template encode<O, R>(x, random);
+};
 
 template <class F, Overflow O, RoundTo R> constexpr typename F::code_type encode_one(float x, std::uint32_t random) {
   if constexpr (requires { F::template encode<O, R>(x, random); })

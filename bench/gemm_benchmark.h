@@ -7,7 +7,6 @@
 #include <random>
 
 #include "measure.h"
-#include "peers.h"
 
 namespace nibble::bench {
 
@@ -72,44 +71,25 @@ template <class A> struct IntegerActivations {
   static Limit& limit() { return int8_limit(resolve()); }
 };
 
+/// One product to measure: `multiply` computes Y = W X once, `bytes` are W's, `peak` is the limit of its arithmetic.
+struct Product {
+  Shape shape;
+  int threads;
+  Index bytes;
+  Limit& peak;
+  std::function<void()> multiply;
+};
+
+/// Measures a product beside the limits and, on one thread, the peers; sets the counters.
+void measure_gemm(benchmark::State& state, const Settings& settings, const Product& product);
+
 template <class S, class X> void run_gemm(benchmark::State& state, const Settings& settings, Shape shape, int threads) {
-  const auto [n, k, m] = shape;
-  const auto w = weights<S>(n, k);
-  const auto x = X::make(random_normal(k, m));
-  Eigen::MatrixXf y(n, m);
+  const auto w = weights<S>(shape.n, shape.k);
+  const auto x = X::make(random_normal(shape.k, shape.m));
+  Eigen::MatrixXf y(shape.n, shape.m);
   const GemmOptions options{threads, {}, parallel(threads).executor};
-
-  std::vector<Rival> rivals;
-  Limit& peak = X::limit();
-  Limit& dram = dram_read_limit(threads);
-  rivals.push_back({"peak", [&] { return peak.sample() * threads; }});
-  rivals.push_back({"dram", [&] { return dram.sample(); }});
-  if (settings.peers && threads == 1) {
-    for (const Peer& peer : peers(n, k, m)) {
-      auto timed = std::make_shared<Timed>(peer.multiply);
-      timed->calibrate();
-      rivals.push_back({"vs_" + peer.name, [timed] { return timed->sample(); }});
-    }
-  }
-  const Rounds rounds = take_turns(
-      state, settings.seconds, threads, [&] { gemm(w->next(), x, y, options); }, std::move(rivals));
-
-  const double ops = 2.0 * static_cast<double>(n) * static_cast<double>(k) * static_cast<double>(m);
-  const double bytes = static_cast<double>(w->copies[0].bytes());
-  auto& counters = state.counters;
-  counters["ops_per_second"] = ops / rounds.median_seconds();
-  counters["weight_bytes_per_second"] = bytes / rounds.median_seconds();
-  for (const Rival& rival : rounds.rivals) {
-    if (rival.name == "peak" && peak.best() > 0) {
-      counters["fraction_of_peak"] = rounds.paired(rival, [&](double s, double limit) { return ops / s / limit; });
-      counters["best_fraction_of_peak"] = ops / rounds.best_seconds() / (peak.best() * threads);
-    } else if (rival.name == "dram") {
-      counters["fraction_of_dram"] = rounds.paired(rival, [&](double s, double limit) { return bytes / s / limit; });
-      counters["best_fraction_of_dram"] = bytes / rounds.best_seconds() / dram.best();
-    } else if (rival.name != "peak") {
-      counters[rival.name] = rounds.paired(rival, [](double s, double theirs) { return theirs / s; });
-    }
-  }
+  measure_gemm(state, settings,
+               {shape, threads, w->copies[0].bytes(), X::limit(), [&] { gemm(w->next(), x, y, options); }});
 }
 
 /// Registers gemm/<scheme>/<activation>/N:<n>/K:<k>/M:<m>/threads:<t>.

@@ -71,11 +71,6 @@ struct Rounds {
 
   double median_seconds() const { return median(seconds); }
   double best_seconds() const { return *std::min_element(seconds.begin(), seconds.end()); }
-  const Rival* find(const std::string& name) const {
-    for (const Rival& rival : rivals)
-      if (rival.name == name) return &rival;
-    return nullptr;
-  }
   /// The median over rounds of f(seconds, sample of `rival`).
   template <class F> double paired(const Rival& rival, F f) const {
     std::vector<double> values;
@@ -84,8 +79,8 @@ struct Rounds {
   }
 };
 
-/// Runs `call`, on `threads` threads, in slots, each followed by one sample of every rival, for `budget` seconds and at least three rounds.
-/// Google Benchmark's clock runs in the slots only: its Time is the mean.
+/// Runs `call`, on `threads` threads, in slots, each followed by one sample of every rival, for `budget` seconds and at
+/// least three rounds. Google Benchmark's clock runs in the slots only: its Time is the mean.
 inline Rounds take_turns(benchmark::State& state, double budget, int threads, std::function<void()> call,
                          std::vector<Rival> rivals) {
   Rounds rounds;

@@ -1,7 +1,8 @@
 #ifdef NIBBLE_BENCH_ONEDNN
+#include <nibble/core/aligned.h>
 #include <omp.h>
-#include <dnnl.hpp>
 
+#include <dnnl.hpp>
 #include <random>
 
 #include "peers.h"
@@ -29,13 +30,15 @@ class Matmul {
   Memory memory(const Memory::desc& what) const { return Memory(what, engine_); }
   Memory memory(const Memory::desc& what, void* data) const { return Memory(what, engine_, data); }
 
-  /// Adds a copy of W, given column-major.
+  /// Adds a copy of W, given column-major, in memory like that of all other weights.
   void add(const void* w) {
+    auto bytes = std::make_shared<AlignedArray<std::uint8_t>>(about_.weights_desc().get_size());
     Memory from(plain_, engine_, const_cast<void*>(w));
-    Memory to(about_.weights_desc(), engine_);
+    Memory to(about_.weights_desc(), engine_, bytes->data());
     dnnl::reorder(from, to).execute(stream_, from, to);
     stream_.wait();
     w_.push_back(to);
+    storage_.push_back(std::move(bytes));
   }
 
   std::function<void()> product(Memory x, Memory y) const {
@@ -60,6 +63,7 @@ class Matmul {
   Memory::desc plain_, x_, y_;
   dnnl::matmul::primitive_desc about_;
   std::vector<Memory> w_;
+  std::vector<std::shared_ptr<AlignedArray<std::uint8_t>>> storage_;
 };
 
 }  // namespace

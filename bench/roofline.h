@@ -9,10 +9,15 @@
 #include <filesystem>
 #include <fstream>
 #include <map>
+#include <memory>
+#include <new>
 #include <string>
 
 #include "executor.h"
 
+#if defined __linux__
+#include <sys/mman.h>
+#endif
 #if defined __x86_64__
 #include <immintrin.h>
 #endif
@@ -163,16 +168,21 @@ inline void popcount_avx2(long rounds) {
   sink = static_cast<std::uint64_t>(_mm_cvtsi128_si64(_mm256_castsi256_si128(sums[0])));
 }
 
-/// Reads `bytes`, a multiple of 256, once a round.
-inline void read_avx2(const std::uint8_t* data, std::ptrdiff_t bytes, long rounds) {
+/// Reads `bytes`, a multiple of 256 Streams, once a round: as many places at a time as there are streams.
+template <int Streams> void read_avx2(const std::uint8_t* data, std::ptrdiff_t bytes, long rounds) {
+  const std::ptrdiff_t stride = bytes / Streams;
   __m256i sums[8];
 #pragma GCC unroll 8
   for (int i = 0; i < 8; ++i) sums[i] = _mm256_setzero_si256();
   for (long r = 0; r < rounds; ++r) {
-    for (std::ptrdiff_t at = 0; at < bytes; at += 256) {
+    for (std::ptrdiff_t at = 0; at < stride; at += 256) {
+#pragma GCC unroll 4
+      for (int s = 0; s < Streams; ++s) {
 #pragma GCC unroll 8
-      for (int i = 0; i < 8; ++i)
-        sums[i] = _mm256_xor_si256(sums[i], _mm256_load_si256(reinterpret_cast<const __m256i*>(data + at + 32 * i)));
+        for (int i = 0; i < 8; ++i)
+          sums[i] = _mm256_xor_si256(
+              sums[i], _mm256_load_si256(reinterpret_cast<const __m256i*>(data + s * stride + at + 32 * i)));
+      }
     }
     __asm__ volatile("" ::: "memory");
   }
@@ -265,20 +275,45 @@ NIBBLE_END_TARGET
 
 #endif
 
+/// Bytes in pages of 2 MiB where the system grants them: looking up small pages costs a third of the memory's speed.
+class LargePages {
+ public:
+  explicit LargePages(std::ptrdiff_t bytes) {
+    constexpr std::ptrdiff_t page = std::ptrdiff_t{2} << 20;
+    const auto size = static_cast<std::size_t>(round_up(bytes, page));
+    data_.reset(static_cast<std::uint8_t*>(std::aligned_alloc(page, size)));
+    if (!data_) raise(std::bad_alloc());
+#ifdef MADV_HUGEPAGE
+    madvise(data_.get(), size, MADV_HUGEPAGE);
+#endif
+    std::memset(data_.get(), 1, size);
+  }
+  const std::uint8_t* data() const {
+    return data_.get();
+  }
+
+ private:
+  struct Free {
+    void operator()(std::uint8_t* p) const { std::free(p); }
+  };
+  std::unique_ptr<std::uint8_t, Free> data_;
+};
+
 namespace loops {
 
-/// Reads `bytes`, a multiple of 64, once, asking for each line well ahead.
-inline void read_ahead(const std::uint8_t* data, std::ptrdiff_t bytes) {
-  constexpr std::ptrdiff_t ahead = 4096;
-  std::uint64_t sums[8] = {};
-  for (std::ptrdiff_t at = 0; at < bytes; at += 64) {
-    __builtin_prefetch(data + at + (at + ahead < bytes ? ahead : 0), 0, 0);
-    std::uint64_t line[8];
-    std::memcpy(line, data + at, 64);
-    for (int i = 0; i < 8; ++i) sums[i] ^= line[i];
+/// Reads `bytes`, a multiple of 512, once. Two streams without prefetch are the fastest found here; one stream with
+/// prefetch comes close.
+inline void read_memory(const std::uint8_t* data, std::ptrdiff_t bytes) {
+#if defined __x86_64__
+  if (isa::Avx2::available()) return read_avx2<2>(data, bytes, 1);
+#endif
+  std::uint64_t sum = 0;
+  for (std::ptrdiff_t at = 0; at < bytes; at += 8) {
+    std::uint64_t word;
+    std::memcpy(&word, data + at, 8);
+    sum += word;
   }
-  for (int i = 1; i < 8; ++i) sums[0] ^= sums[i];
-  sink = sums[0];
+  sink = sum;
 }
 
 }  // namespace loops
@@ -339,7 +374,7 @@ inline Limit& l2_read_limit() {
   static const std::ptrdiff_t bytes = cache_bytes(2) / 2 / 256 * 256;
   static const AlignedArray<std::uint8_t> data(static_cast<std::size_t>(bytes));
   static Limit limit = isa::Avx2::available()
-                           ? Limit(double(bytes), [](long rounds) { loops::read_avx2(data.data(), bytes, rounds); })
+                           ? Limit(double(bytes), [](long rounds) { loops::read_avx2<1>(data.data(), bytes, rounds); })
                            : Limit();
 #else
   static Limit limit;
@@ -349,19 +384,19 @@ inline Limit& l2_read_limit() {
 
 /// Bytes that `threads` cores together read from memory.
 inline Limit& dram_read_limit(int threads) {
-  static const std::ptrdiff_t lines = beyond_caches() / 64;
-  static const AlignedArray<std::uint8_t> data(static_cast<std::size_t>(lines * 64));
+  constexpr std::ptrdiff_t block = 512;
+  static const std::ptrdiff_t blocks = beyond_caches() / block;
+  static const LargePages data(blocks * block);
   static std::map<int, Limit> limits;
   const auto found = limits.find(threads);
   if (found != limits.end()) return found->second;
-  const Parallel spread = parallel(threads);
-  const auto loop = [spread](long rounds) {
+  const auto loop = [spread = parallel(threads)](long rounds) {
     for (long r = 0; r < rounds; ++r)
-      parallel_for(lines, spread, [](std::ptrdiff_t begin, std::ptrdiff_t end) {
-        loops::read_ahead(data.data() + begin * 64, (end - begin) * 64);
+      parallel_for(blocks, spread, [](std::ptrdiff_t begin, std::ptrdiff_t end) {
+        loops::read_memory(data.data() + begin * block, (end - begin) * block);
       });
   };
-  return limits.emplace(threads, Limit(double(lines) * 64, loop, threads)).first->second;
+  return limits.emplace(threads, Limit(static_cast<double>(blocks * block), loop, threads)).first->second;
 }
 
 /// The best rates per second seen so far; 0 where the CPU lacks the instructions.

@@ -23,9 +23,9 @@ template <class S> struct Weights {
     const Index few = std::min<Index>(n, 256);
     const Parts<S> sample = quantize<S>(random_normal(few, k)).parts();
     Parts<S> parts(n, k);
-    parts.tensor_scale = sample.tensor_scale;
     for (Index r = 0; r < n; ++r) parts.codes.row(r) = sample.codes.row(r % few);
     for (Index r = 0; r < parts.scales.rows(); ++r) parts.scales.row(r) = sample.scales.row(r % few);
+    for (Index r = 0; r < parts.supers.rows(); ++r) parts.supers.row(r) = sample.supers.row(r % few);
     for (Index r = 0; r < parts.zeros.rows(); ++r) parts.zeros.row(r) = sample.zeros.row(r % few);
     for (Index r = 0; r < parts.tables.rows(); ++r) parts.tables.row(r) = sample.tables.row(r % few);
     std::ostringstream file;

@@ -128,6 +128,7 @@ TEST(Cast, MatricesOfAnyKind) {
     EXPECT_EQ(encode<E4M3FN>(every_second, options), encode<E4M3FN>(Eigen::MatrixXf(every_second), options));
     const Eigen::MatrixXf values = decode<E4M3FN>(expected, isa);
     EXPECT_EQ(values, decode<E4M3FN>(expected.transpose(), isa).transpose());
+    EXPECT_EQ(values.block(3, 2, 30, 7), decode<E4M3FN>(expected.block(3, 2, 30, 7), isa));
     for (Eigen::Index i = 0; i < x.size(); ++i) EXPECT_EQ(values.data()[i], E4M3FN::decode(expected.data()[i]));
     for (const auto& [r, c] : {std::pair<Eigen::Index, Eigen::Index>{0, 0}, {0, 5}, {5, 0}}) {
       const CodeMatrix<E4M3FN> none = encode<E4M3FN>(Eigen::MatrixXf(r, c), options);
@@ -160,6 +161,7 @@ TEST(Cast, DoublesAreRoundedOnce) {
   expected(2, 1) = 0x7f;
   EXPECT_EQ(encode<E4M3FN>(x, {.overflow = Overflow::Standard}), expected);
   EXPECT_EQ(encode<Half>(Eigen::MatrixXd::Constant(1, 1, INFINITY))(0), 0x7c00);
+  EXPECT_EQ(encode<formats::Float32>(Eigen::MatrixXd::Constant(1, 1, 1 + 1e-12))(0), 0x3f800000u);
   EXPECT_EQ(encode<Half>(Eigen::MatrixXd::Constant(1, 1, -1e300))(0), 0xfbff);
   EXPECT_EQ(encode<Half>(Eigen::MatrixXd::Constant(1, 1, NAN))(0), 0x7e00);
 }

@@ -35,8 +35,9 @@ constexpr double power_of_two(int exponent) {
 
 /// E exponent bits, M mantissa bits, value 2^(e - Bias) * (1 + m / 2^M), subnormals below. A bias that is no integer is
 /// an integer one under a scale. NaN encodes to NaN; where there is none, to the zero of the other sign, as ml_dtypes
-/// does. In unsigned formats, finite negative values, and zeros where the format has none, encode to NaN (Standard) or the
-/// smallest value (Saturate), -infinity to NaN; where there is no NaN, to 0. Sources: OCP OFP8 1.0; OCP MX 1.0; IEEE 754; ml_dtypes for the FNUZ kinds.
+/// does. In unsigned formats, finite negative values, and zeros where the format has none, encode to NaN (Standard) or
+/// the smallest value (Saturate), -infinity to NaN; where there is no NaN, to 0. Sources: OCP OFP8 1.0; OCP MX 1.0;
+/// IEEE 754; ml_dtypes for the FNUZ kinds.
 template <int E, int M, int Bias = (1 << (E - 1)) - 1, Special S = Special::Ieee, Sign Sg = Sign::Signed>
 struct MiniFloat {
   static_assert(E >= 1 && E <= 8 && M >= 0 && E + M <= 15, "E1..E8 exponent bits, 15 bits beside the sign at most");

@@ -11,9 +11,8 @@ namespace nibble {
 struct CastOptions {
   formats::Overflow overflow = formats::Overflow::Saturate;
   formats::RoundTo rounding = formats::RoundTo::NearestEven;
-  std::uint64_t seed = 0;  ///< of stochastic rounding
-  std::uint64_t first =
-      0;  ///< position of the first element: a long array may be encoded in pieces, with the same codes
+  std::uint64_t seed = 0;    ///< of stochastic rounding
+  std::uint64_t first = 0;   ///< position of the first element, so that a long array may be encoded in pieces
   std::optional<Isa> isa{};  ///< instruction set; by default NIBBLE_ISA's, else the best that the CPU has
 };
 
@@ -53,13 +52,20 @@ inline float to_odd(double x) {
   return std::bit_cast<float>(std::fabs(back) > std::fabs(x) ? word - 1 : word + 1);
 }
 
+/// Calls f(data, position of the first, count) for each run of elements of x that lie together.
+template <class M, class Call> void for_each_run(const Eigen::Ref<const M>& x, const Call& f) {
+  if (x.cols() < 2 || x.outerStride() == x.rows()) return f(x.data(), Eigen::Index{0}, x.size());
+  for (Eigen::Index j = 0; j < x.cols(); ++j) f(x.data() + j * x.outerStride(), j * x.rows(), x.rows());
+}
+
 }  // namespace kernels
 
 /// out[i] = the code of in[i] for i in [0, count), as F::encode gives it under these rules: each rounded once, NaN and
 /// infinities to what F makes of them. The same codes on every instruction set. Minifloats are encoded by SIMD unless
-/// they are rounded stochastically; other formats one by one. `out` must not overlap `in`.
-/// Throws std::invalid_argument, before anything is written, on a negative count, an instruction set that the CPU lacks,
-/// and an overflow or rounding that F does not have (minifloats have all).
+/// they are rounded stochastically; other formats one by one. `out` must not overlap `in`. The CPU is to treat subnormal
+/// floats as IEEE 754 says, which is its default. Throws std::invalid_argument, before anything is written, on a
+/// negative count, an instruction set that the CPU lacks, and an overflow or rounding that F does not have (minifloats
+/// have all).
 template <ScalarFormat F, unsigned Baseline = isa::baseline>
 void encode(const float* in, std::ptrdiff_t count, typename F::code_type* out, const CastOptions& options = {}) {
   if (count < 0) invalid("encode", "a count of at least 0", count);
@@ -71,9 +77,10 @@ void encode(const float* in, std::ptrdiff_t count, typename F::code_type* out, c
   });
 }
 
-/// out[i] = the value of in[i] for i in [0, count); bits above the F::bits lowest are not looked at. NaNs come out as the
-/// positive quiet one. `out` must not overlap `in`. Throws std::invalid_argument, before anything is written, on a
-/// negative count and an instruction set that the CPU lacks.
+/// out[i] = the value of in[i] for i in [0, count); bits above the F::bits lowest are not looked at. Minifloats, and on
+/// AVX-512 all formats of at most 8 bits, are decoded by SIMD. NaNs of minifloats come out as the positive quiet one.
+/// `out` must not overlap `in`. Throws std::invalid_argument, before anything is written, on a negative count and an
+/// instruction set that the CPU lacks.
 template <ScalarFormat F, unsigned Baseline = isa::baseline>
 void decode(const typename F::code_type* in, std::ptrdiff_t count, float* out, std::optional<Isa> isa = std::nullopt) {
   if (count < 0) invalid("decode", "a count of at least 0", count);
@@ -84,23 +91,21 @@ void decode(const typename F::code_type* in, std::ptrdiff_t count, float* out, s
 /// are rounded once too. Element (i, j) counts as the (j rows + i)-th. Errors as above.
 template <ScalarFormat F, class Derived, unsigned Baseline = isa::baseline>
 CodeMatrix<F> encode(const Eigen::MatrixBase<Derived>& x, const CastOptions& options = {}) {
+  using Scalar = typename Derived::Scalar;
   CodeMatrix<F> codes(x.rows(), x.cols());
-  if constexpr (std::same_as<typename Derived::Scalar, float>) {
-    const Eigen::Ref<const Eigen::MatrixXf> in(x.derived());
-    CastOptions column = options;
-    const bool whole = in.outerStride() == in.rows() || in.cols() < 2;
-    const Eigen::Index columns = whole ? 1 : in.cols();
-    const Eigen::Index height = whole ? in.size() : in.rows();
-    for (Eigen::Index j = 0; j < columns; ++j) {
-      encode<F>(in.data() + j * in.outerStride(), height, codes.data() + j * height, column);
-      column.first += static_cast<std::uint64_t>(height);
-    }
-  } else if constexpr (std::same_as<typename Derived::Scalar, double>) {
+  const auto run = [&](const float* in, Eigen::Index first, Eigen::Index count) {
+    CastOptions part = options;
+    part.first += static_cast<std::uint64_t>(first);
+    encode<F>(in, count, codes.data() + first, part);
+  };
+  if constexpr (std::same_as<Scalar, float>) {
+    kernels::for_each_run<Eigen::MatrixXf>(x.derived(), run);
+  } else if constexpr (std::same_as<Scalar, double> && F::bits <= 16) {
     const Eigen::MatrixXf in = x.unaryExpr([](double v) { return kernels::to_odd(v); });
-    encode<F>(in.data(), in.size(), codes.data(), options);
+    run(in.data(), 0, in.size());
   } else {
     const Eigen::MatrixXf in = x.template cast<float>();
-    encode<F>(in.data(), in.size(), codes.data(), options);
+    run(in.data(), 0, in.size());
   }
   return codes;
 }
@@ -109,9 +114,11 @@ CodeMatrix<F> encode(const Eigen::MatrixBase<Derived>& x, const CastOptions& opt
 template <ScalarFormat F, class Derived, unsigned Baseline = isa::baseline>
 Eigen::MatrixXf decode(const Eigen::MatrixBase<Derived>& codes, std::optional<Isa> isa = std::nullopt) {
   static_assert(std::same_as<typename Derived::Scalar, typename F::code_type>, "codes of F are of F::code_type");
-  const CodeMatrix<F> in = codes;
-  Eigen::MatrixXf values(in.rows(), in.cols());
-  decode<F>(in.data(), in.size(), values.data(), isa);
+  Eigen::MatrixXf values(codes.rows(), codes.cols());
+  kernels::for_each_run<CodeMatrix<F>>(codes.derived(),
+                                       [&](const typename F::code_type* in, Eigen::Index first, Eigen::Index count) {
+                                         decode<F>(in, count, values.data() + first, isa);
+                                       });
   return values;
 }
 

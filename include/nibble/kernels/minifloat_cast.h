@@ -8,21 +8,23 @@ namespace nibble::kernels {
 /// How |x| becomes a magnitude code, in lanes of 32 bits.
 ///
 /// Let q be the exponent of |x|, or that of the subnormals where it is less: codes near x are 2^(q - M) apart. Adding
-/// 2^(q - M + 23) to |x| makes the float adder round to that step: the number of steps, k, appears in the lowest bits of
-/// the sum, and the code is k + (q - min_exponent) 2^M. So with e = the exponent bits of max(|x|, smallest normal):
+/// 2^(q - M + 23) to |x| makes the float adder round to that step: the number of steps, k, appears in the lowest bits
+/// of the sum, and the code is k + (q - min_exponent) 2^M. So with e = the exponent bits of max(|x|, smallest normal):
 ///
 ///     code = bits(|x| + e * factor) - e + (e >> shift)   (mod 2^16)
 ///
 /// where factor is 2^shift with -min_exponent 2^M in its lowest bits, even, so that ties to even stay ties to even.
-/// With M = 0 they are ties to the even code only if the whole sum is the code plus a constant, so `exact` plans put e >> shift in too:
+/// With M = 0 they are ties to the even code only if the whole sum is the code plus a constant, so `exact` plans put
+/// e >> shift in too:
 ///
 ///     base = e + step;   magic = base + (e >> shift);   code = bits(|x| + float(magic)) - base - rebias
 ///
-/// and scales, whose ties go up, add it at the end. Rounding away works on one more bit, toward zero: code = (that + 1) >> 1.
-/// |x| is first cut at `limit`: the largest value, or what follows it where overflow has a code of its own, which always
-/// is max_code + 1. x is scaled by 2^lift where a format lies at the end of the range of floats; those with 8 exponent
-/// bits lie at both, so that their numbers from 2 on are divided by 2^drop instead.
-/// Formats with the exponents of float itself are the upper bits of it, rounded as an integer.
+/// and scales, whose ties go up, add it at the end. Rounding away works on one more bit, toward zero: the code is
+/// (that + 1) >> 1. Formats with the exponents of float itself are its upper bits, rounded as an integer.
+///
+/// |x| is first cut at `limit`: the largest value, or what follows it where overflow has a code of its own, which
+/// always is max_code + 1. x is scaled by 2^lift where a format lies at the end of the range of floats; those with 8
+/// exponent bits lie at both, so that their numbers from 2 on are divided by 2^drop instead.
 template <class F, Overflow O, RoundTo R> struct EncodePlan {
   static constexpr int M = F::mantissa_bits;
   static constexpr bool is_scale = F::special == formats::Special::Scale;
@@ -61,7 +63,7 @@ template <class F, Overflow O, RoundTo R> struct EncodePlan {
 
   /// The bits of a magnitude code, or of what comes instead of one.
   static constexpr unsigned code_mask = F::magnitude_mask | (F::special == formats::Special::Fnuz ? F::sign_bit : 0);
-  /// Whether each lane of NaN is given its code apart.
+  /// Whether NaN gets its code apart, whatever the steps above make of it.
   static constexpr bool sets_nan = (saturates && !finite) || !F::has_nan || F::has_infinity;
   /// Unsigned formats take a float whose bits, as an unsigned number, are at least this for a NaN.
   static constexpr std::uint32_t first_bad = O == Overflow::Saturate ? 0xff800000 : is_scale ? 0x80000000 : 0x80000001;

@@ -188,6 +188,7 @@ struct EncodeArray<isa::Avx2Tag<B>, formats::MiniFloat<E, M, Bias, S, Sg>, O, R>
 };
 
 template <unsigned B, int E, int M, int Bias, formats::Special S, formats::Sign Sg>
+  requires(Bias > -127)
 struct DecodeArray<isa::Avx2Tag<B>, formats::MiniFloat<E, M, Bias, S, Sg>> {
   using Format = formats::MiniFloat<E, M, Bias, S, Sg>;
   using Lanes = avx2::DecodeLanes<B, Format>;

@@ -57,8 +57,13 @@ template <unsigned B, class F, Overflow O, RoundTo R> struct EncodeLanes {
   static __m512i set(std::uint32_t x) { return _mm512_set1_epi32(static_cast<int>(x)); }
 
   static __m512i run(__m512 x) {
+    constexpr int infinities = 0x18, nans = 0x81;  // of _mm512_fpclass_ps_mask
     if constexpr (!F::is_signed) x = without_negatives(x);
     __m512i word = _mm512_castps_si512(x);
+    if constexpr (!F::has_nan) {  // the zero of the other sign
+      word = _mm512_mask_andnot_epi32(word, _mm512_fpclass_ps_mask(x, nans), word, set(0x80000000));
+      x = _mm512_castsi512_ps(word);
+    }
     __m512i magnitude = limited(x);
     __mmask16 high = 0;
     if constexpr (P::wide) {
@@ -72,25 +77,20 @@ template <unsigned B, class F, Overflow O, RoundTo R> struct EncodeLanes {
     if constexpr (P::away) code = _mm512_srli_epi32(_mm512_add_epi32(code, set(1)), 1);
     if constexpr (P::is_scale) code = _mm512_max_epi32(code, _mm512_setzero_si512());
 
-    constexpr int infinities = 0x18, nans = 0x81;  // of _mm512_fpclass_ps_mask
     if constexpr (P::saturates && !P::finite)
       code = _mm512_mask_mov_epi32(code, _mm512_fpclass_ps_mask(x, infinities | nans), set(F::max_code + 1));
-    if constexpr (!F::has_nan) {
-      const __mmask16 nan = _mm512_fpclass_ps_mask(x, nans);
-      code = _mm512_mask_mov_epi32(code, nan, _mm512_setzero_si512());
-      word = _mm512_mask_xor_epi32(word, nan, word, set(0x80000000));
-    } else if constexpr (F::has_infinity) {
+    if constexpr (F::has_nan && F::has_infinity)
       code = _mm512_mask_mov_epi32(code, _mm512_fpclass_ps_mask(x, nans), set(P::nan_code));
-    }
 
     if constexpr (!F::is_signed) return _mm512_and_si512(code, set(P::code_mask));
-    const __m512i moved = _mm512_srli_epi32(word, 32 - F::bits);
     if constexpr (F::special == formats::Special::Fnuz) {
-      code = _mm512_and_si512(code, set(P::code_mask));
-      return _mm512_mask_or_epi32(code, _mm512_test_epi32_mask(code, code), code,
-                                  _mm512_and_si512(moved, set(F::sign_bit)));
+      if constexpr (F::bits < 8 * sizeof(typename F::code_type)) code = _mm512_and_si512(code, set(P::code_mask));
+      const __mmask16 nonzero = _mm512_test_epi32_mask(code, set(P::code_mask));
+      const __m512i moved = _mm512_maskz_srli_epi32(nonzero, word, 32 - F::bits);
+      return _mm512_ternarylogic_epi32(code, moved, set(F::magnitude_mask), 0xf4);  // code | (moved & ~mask)
     }
-    return _mm512_ternarylogic_epi32(code, moved, set(F::magnitude_mask), 0xe4);
+    const __m512i moved = _mm512_srli_epi32(word, 32 - F::bits);
+    return _mm512_ternarylogic_epi32(code, moved, set(F::magnitude_mask), 0xe4);  // mask ? code : moved
   }
 
  private:
@@ -106,7 +106,7 @@ template <unsigned B, class F, Overflow O, RoundTo R> struct EncodeLanes {
     return _mm512_castsi512_ps(positive);
   }
 
-  /// |x|, at most P::limit; something else for NaN only if it is not needed.
+  /// |x|, at most P::limit; anything for NaN where P::sets_nan.
   static __m512i limited(__m512 x) {
     constexpr int smaller_magnitude_positive = 0b1010;
     if constexpr (P::sets_nan)
@@ -239,7 +239,7 @@ struct EncodeArray<isa::Avx512Tag<B>, formats::MiniFloat<E, M, Bias, S, Sg>, O, 
 };
 
 template <unsigned B, int E, int M, int Bias, formats::Special S, formats::Sign Sg>
-  requires(formats::MiniFloat<E, M, Bias, S, Sg>::bits > 8)
+  requires(formats::MiniFloat<E, M, Bias, S, Sg>::bits > 8 && Bias > -127)
 struct DecodeArray<isa::Avx512Tag<B>, formats::MiniFloat<E, M, Bias, S, Sg>> {
   using Lanes = avx512::DecodeLanes<B, formats::MiniFloat<E, M, Bias, S, Sg>>;
 

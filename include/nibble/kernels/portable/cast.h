@@ -35,7 +35,8 @@ template <class F, Overflow O, RoundTo R> constexpr typename F::code_type encode
     return F::encode(x);
 }
 
-/// out[i] = the code of in[i] for i in [0, count). Stochastic rounding takes its bits at position `first` + i of `random`.
+/// out[i] = the code of in[i] for i in [0, count). Stochastic rounding takes the bits at position `first` + i of
+/// `random`.
 template <class Tag, class F, Overflow O, RoundTo R> struct EncodeArray {
   static void run(const float* in, std::ptrdiff_t count, typename F::code_type* out,
                   [[maybe_unused]] const Random& random, [[maybe_unused]] std::uint64_t first) {

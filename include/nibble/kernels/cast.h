@@ -63,9 +63,9 @@ template <class M, class Call> void for_each_run(const Eigen::Ref<const M>& x, c
 /// out[i] = the code of in[i] for i in [0, count), as F::encode gives it under these rules: each rounded once, NaN and
 /// infinities to what F makes of them. The same codes on every instruction set. Minifloats are encoded by SIMD unless
 /// they are rounded stochastically; other formats one by one. `out` must not overlap `in`. The CPU is to treat
-/// subnormal floats as IEEE 754 says, which is its default. Throws std::invalid_argument, before anything is written, on a
-/// negative count, an instruction set that the CPU lacks, and an overflow or rounding that F does not have (minifloats
-/// have all).
+/// subnormal floats as IEEE 754 says, which is its default. Throws std::invalid_argument, before anything is written,
+/// on a negative count, an instruction set that the CPU lacks, and an overflow or rounding that F does not have
+/// (minifloats have all).
 template <ScalarFormat F, unsigned Baseline = isa::baseline>
 void encode(const float* in, std::ptrdiff_t count, typename F::code_type* out, const CastOptions& options = {}) {
   if (count < 0) invalid("encode", "a count of at least 0", count);

@@ -71,7 +71,7 @@ TEST(MxScale, KnowsMantissas) {
   EXPECT_EQ(MxScale::mantissa_bits<formats::E3M2>(), 2);
   EXPECT_EQ(MxScale::mantissa_bits<formats::E4M3FN>(), 3);
   EXPECT_EQ(MxScale::mantissa_bits<formats::E5M2>(), 2);
-  EXPECT_EQ(MxScale::mantissa_bits<formats::Fixed<8, 6>>(), 6);
+  EXPECT_EQ((MxScale::mantissa_bits<formats::Fixed<8, 6>>()), 6);
 }
 
 // What the modes promise, for any block: powers of two, one of two neighbours, nothing clipped by RoundUp.

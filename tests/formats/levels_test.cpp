@@ -18,13 +18,18 @@ using LevelFormats =
                    formats::E5M2, formats::E8M0, formats::Half, formats::BFloat16, test::Uneven>;
 TYPED_TEST_SUITE(Levels, LevelFormats);
 
+/// Int<B> from 2 bits on never chooses -2^(B-1).
+template <class F> constexpr bool is_symmetric_integer = false;
+template <int B> constexpr bool is_symmetric_integer<formats::Int<B>> = B > 1;
+
 TYPED_TEST(Levels, AreTheFiniteValuesInOrderEachOnce) {
   using F = TypeParam;
   const auto levels = make_levels<F>();
   std::size_t finite = 0;
   for (std::uint32_t c = 0; c < code_count<F>; ++c) {
     const float value = F::decode(static_cast<typename F::code_type>(c));
-    const bool counts = std::isfinite(value) && !(value == 0 && std::signbit(value));
+    const bool counts =
+        std::isfinite(value) && !(value == 0 && std::signbit(value)) && !(is_symmetric_integer<F> && c == 0);
     finite += counts;
     if (counts) {
       const auto found = std::find_if(levels.begin(), levels.end(), [&](const auto& l) { return l.value == value; });
@@ -71,7 +76,7 @@ TYPED_TEST(Levels, NeighboursEnclose) {
 }
 
 TEST(Levels, Counts) {
-  EXPECT_EQ(make_levels<formats::Int<4>>().size(), 16U);
+  EXPECT_EQ(make_levels<formats::Int<4>>().size(), 15U);   // -8
   EXPECT_EQ(make_levels<formats::E2M1>().size(), 15U);     // -0
   EXPECT_EQ(make_levels<formats::E4M3FN>().size(), 253U);  // -0, two NaNs
   EXPECT_EQ(make_levels<formats::E5M2>().size(), 247U);    // -0, two infinities, six NaNs

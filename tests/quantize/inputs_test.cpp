@@ -76,12 +76,13 @@ TEST(BadInput, OptionsOfMinimalError) {
   const auto message = [&](const MinimalError& rule) {
     return test::message_of<std::invalid_argument>([&] { quantize<S>(w, rule); });
   };
-  const std::string expected = "nibble::MinimalError: expected steps >= 2, 0 < shrink <= stretch, power > 0, got ";
-  EXPECT_EQ(message({.steps = 1}), expected + "1, 0.4, 1.4, 2");
-  EXPECT_EQ(message({.shrink = 0}), expected + "60, 0, 1.4, 2");
-  EXPECT_EQ(message({.shrink = 1.5f}), expected + "60, 1.5, 1.4, 2");
-  EXPECT_EQ(message({.power = 0}), expected + "60, 0.4, 1.4, 0");
-  EXPECT_EQ(message({.power = std::numeric_limits<double>::quiet_NaN()}), expected + "60, 0.4, 1.4, nan");
+  const std::string search = "nibble::MinimalError: expected steps >= 2, 0 < shrink <= stretch, got ";
+  EXPECT_EQ(message({.steps = 1}), search + "1, 0.4, 1.4");
+  EXPECT_EQ(message({.shrink = 0}), search + "60, 0, 1.4");
+  EXPECT_EQ(message({.shrink = 1.5f}), search + "60, 1.5, 1.4");
+  const std::string power = "nibble::MinimalError: expected power > 0, got ";
+  EXPECT_EQ(message({.power = 0}), power + "0");
+  EXPECT_EQ(message({.power = std::numeric_limits<double>::quiet_NaN()}), power + "nan");
 }
 
 }  // namespace

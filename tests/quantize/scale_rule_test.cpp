@@ -211,7 +211,8 @@ TEST(MinimalError, FindsTheBestCandidate) {
           return sum;
         };
         EXPECT_NEAR(error(symmetric), least, 1e-5 * least);
-        EXPECT_NEAR(error(affine), least_affine, 1e-5 * least_affine);
+        // Affine ends also move alone, which may do better still.
+        EXPECT_LE(error(affine), least_affine * (1 + 1e-5));
       }
     }
   }

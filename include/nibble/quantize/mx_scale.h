@@ -57,7 +57,7 @@ struct MxScale {
         const float power = std::ldexp(1.0f, std::ilogb(max_of<F>(c)));
         unsigned count = 0;
         for (const auto& level : make_levels<F>({nullptr, c})) count += level.value >= power;
-        bits.push_back(std::bit_width(count - 1));
+        bits.push_back(static_cast<int>(std::bit_width(count - 1)));
       }
       return bits;
     }();

@@ -7,6 +7,8 @@
 #include <memory>
 #include <new>
 
+#include "nibble/core/error.h"
+
 #ifdef __linux__
 #include <sys/mman.h>
 #endif
@@ -21,24 +23,51 @@ constexpr std::ptrdiff_t round_up(std::ptrdiff_t value, std::ptrdiff_t unit) {
   return (value + unit - 1) / unit * unit;
 }
 
-/// Linux backs arrays of at least this size with large pages where it may: a weight matrix that streams from memory is
-/// read a third faster.
+namespace detail {
+
+/// From this size on, Linux is asked to back an array with large pages, and for fresh memory, since it does not change
+/// the pages of memory that was used before: a weight matrix streams from memory a third faster so.
 inline constexpr std::size_t large_page = std::size_t{1} << 21;
+
+/// Zeroed memory that starts on a cache line.
+inline void* take_memory(std::size_t bytes) {
+#ifdef __linux__
+  if (bytes >= large_page) {
+    // Mapped with room to begin on a large page; what lies before and behind goes back.
+    const std::size_t size = (bytes + 65535) / 65536 * 65536;
+    void* mapped = mmap(nullptr, size + large_page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (mapped == MAP_FAILED) raise(std::bad_alloc());
+    auto* begin = static_cast<unsigned char*>(mapped);
+    const std::size_t head = (large_page - reinterpret_cast<std::uintptr_t>(mapped) % large_page) % large_page;
+    if (head > 0) munmap(begin, head);
+    munmap(begin + head + size, large_page - head);
+    madvise(begin + head, size, MADV_HUGEPAGE);  // a wish: no harm where it fails
+    return begin + head;
+  }
+#endif
+  void* memory = ::operator new(bytes + 1, std::align_val_t(alignment));
+  std::memset(memory, 0, bytes);
+  return memory;
+}
+
+inline void give_memory(void* memory, std::size_t bytes) {
+#ifdef __linux__
+  if (bytes >= large_page) {
+    munmap(memory, (bytes + 65535) / 65536 * 65536);
+    return;
+  }
+#endif
+  ::operator delete(memory, std::align_val_t(alignment));
+}
+
+}  // namespace detail
 
 /// `size` elements of a trivial type, zeroed, aligned to a cache line; movable only.
 template <class T> class AlignedArray {
  public:
   AlignedArray() = default;
-  explicit AlignedArray(std::size_t size) : size_(size) {
-    const std::size_t bytes = size * sizeof(T);
-    const std::size_t unit = unit_of(bytes);
-    void* memory = ::operator new(bytes + 1, std::align_val_t(unit));
-#ifdef __linux__
-    if (unit == large_page) madvise(memory, bytes, MADV_HUGEPAGE);  // a wish: it does no harm where it fails
-#endif
-    std::memset(memory, 0, bytes);
-    data_ = {static_cast<T*>(memory), Free{unit}};
-  }
+  explicit AlignedArray(std::size_t size)
+      : size_(size), data_(static_cast<T*>(detail::take_memory(size * sizeof(T))), Free{size * sizeof(T)}) {}
 
   T* data() { return data_.get(); }
   const T* data() const { return data_.get(); }
@@ -48,13 +77,12 @@ template <class T> class AlignedArray {
 
  private:
   struct Free {
-    std::size_t unit = alignment;
-    void operator()(T* p) const { ::operator delete(p, std::align_val_t(unit)); }
+    std::size_t bytes = 0;
+    void operator()(T* p) const { detail::give_memory(p, bytes); }
   };
-  static std::size_t unit_of(std::size_t bytes) { return bytes < large_page ? alignment : large_page; }
 
   std::size_t size_ = 0;
-  std::unique_ptr<T, Free> data_;
+  std::unique_ptr<T, Free> data_{nullptr, Free{}};
 };
 
 /// Read-only bytes, shared between copies: either an AlignedArray that this object owns, or memory of somebody else (a

@@ -9,12 +9,12 @@ import sys
 import matplotlib
 
 matplotlib.use("Agg")
-matplotlib.rcParams["svg.hashsalt"] = "nibble"
+matplotlib.rcParams.update({"svg.hashsalt": "nibble", "svg.fonttype": "none"})
 import matplotlib.pyplot as plt
 
 SOURCES = ["Gaussian", "Laplace", "Student-t", "layer"]
-NAMED = {"NVFP4", "MXFP4", "MXFP6 E2M3", "MXFP8 E4M3", "MXINT8", "nf4, g64", "int4, g64", "int8, g64", "hif8, g64",
-         "any4: a table per row, g128", "ternary, g64", "pair11, g64"}
+NAMED = {"NVFP4", "MXFP6 E2M3", "MXFP8 E4M3", "MXINT8", "int8, g64", "hif8, g64", "any2: a table per row, g128",
+         "any3: a table per row, g128", "ternary, g64", "binary, g64", "pair11, g64", "e3m0, g64"}
 
 with open(sys.argv[1], newline="") as file:
     rows = list(csv.DictReader(file))
@@ -32,6 +32,7 @@ for axis, source in zip(axes.flat, SOURCES):
         axis.plot([1, 8.5], [6.0206, 6.0206 * 8.5], color="gray", linewidth=1, label="Shannon's bound")
     axis.set_title(source)
     axis.grid(alpha=0.3)
+    axis.set_xlim(1, 9.6)
     axis.set_ylim(-2, 54)
 for axis in axes[1]:
     axis.set_xlabel("bits per weight, scales included")

@@ -144,6 +144,8 @@ int main(int argc, char** argv) try {
   atlas.add<Progressive<>>("block", "int4 in int8 (QServe)");
   atlas.add<BestOf<Group<64>, formats::E2M1, formats::Int<4>, formats::E1M2, formats::E3M0>>("block",
                                                                                              "best of four, g64");
+  atlas.add<BitMod<3, Group<64>>>("block", "BitMoD, 3 bits, g64");
+  atlas.add<BitMod<4, Group<64>>>("block", "BitMoD, 4 bits, g64");
   if (csv) atlas.write_csv(argv[2]);
   return 0;
 } catch (const std::exception& e) {

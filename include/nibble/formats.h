@@ -7,6 +7,7 @@
 #include "nibble/formats/dint.h"
 #include "nibble/formats/distributions.h"
 #include "nibble/formats/dynamic_tree.h"
+#include "nibble/formats/extended_float.h"
 #include "nibble/formats/fixed.h"
 #include "nibble/formats/format.h"
 #include "nibble/formats/hifloat8.h"

@@ -26,7 +26,8 @@ using Schemes =
     testing::Types<Int<4>, Int<8>, Int<8, PerTensor>, UInt<8>, UInt<4, PerTensor>, Int<4, Group<32>>, Int<4, Group<10>>,
                    UInt<4, Group<128>>, MxFp4, NvFp4, Int<2, Group<16>>, Int<3, Group<32>>, Int<5, Group<64>>,
                    UInt<6, Group<32>>, Int<7>, UInt<1, Group<32>>, Scheme<formats::E4M3FN, Group<32>>,
-                   Scheme<formats::E5M2>, Scheme<formats::Half>, Int<4, Group<32>, StoredScale<formats::BFloat16>>>;
+                   Scheme<formats::E5M2>, Scheme<formats::HiFloat8, Group<32>>, MxFp6E3M2, Codebook<4, PerTensor>,
+                   Codebook<8, PerTensor>, Scheme<formats::Half>, Int<4, Group<32>, StoredScale<formats::BFloat16>>>;
 TYPED_TEST_SUITE(FloatProduct, Schemes);
 
 TYPED_TEST(FloatProduct, Shapes) {

@@ -43,7 +43,8 @@ using Cases = testing::Types<
     Case<Int<4, Group<32>, StoredScale<formats::Half>>>, Case<Int<8, Group<32>, StoredScale<formats::BFloat16>>>,
     Case<Int<4, Group<32>>, Int<8, Group<32>>>, Case<Int<4, Group<32>>, Int<8, Group<48>>>,
     Case<UInt<4>, Int<8, Group<20>>>, Case<UInt<4, Group<10>>, Int<8, Group<20>>>, Case<NvFp4, Int<8, Group<64>>>,
-    Case<Int<8>, Int<4>>, Case<MxFp4, Int<6, Group<8>>>>;
+    Case<Int<4, Group<32>, formats::UE5M3>>, Case<MxFp6E2M3>, Case<MxInt8>, Case<Ternary<>>, Case<Binary<>>,
+    Case<SuperBlock<4>>, Case<Progressive<32>>, Case<Int<8>, Int<4>>, Case<MxFp4, Int<6, Group<8>>>>;
 TYPED_TEST_SUITE(IntegerProduct, Cases);
 
 TYPED_TEST(IntegerProduct, Shapes) {

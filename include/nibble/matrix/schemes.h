@@ -63,6 +63,11 @@ template <int B, class G = PerRow, class T = std::conditional_t<std::same_as<G, 
           class S = formats::Float32>
 using Codebook = Scheme<formats::Codebook<B>, G, S, NoZero, T>;
 
+/// FP4 or FP3 with one more value, the most suitable of four for each group. Source: see formats::BitMod4.
+template <int B, class G = Group<128>, class S = formats::Float32>
+  requires(B == 3 || B == 4)
+using BitMod = Scheme<std::conditional_t<B == 4, formats::BitMod4, formats::BitMod3>, G, S>;
+
 /// Of the formats F, all of one width, the one that suits a group best.
 template <class G, Format... F> using BestOf = Scheme<formats::BestOf<F...>, G>;
 

@@ -15,10 +15,17 @@ template <class S> QuantizedMatrix<S> random_matrix(Index n, Index k, unsigned s
     const std::uint32_t kind = random() % 4;
     return kind == 0 ? 0 : kind == 1 ? count - 1 : static_cast<std::uint32_t>(random() % count);
   };
+  for (Index t = 0; t < parts.tables.rows(); ++t) {
+    for (Index c = 0; c < parts.tables.cols(); ++c) parts.tables(t, c) = static_cast<float>(random() % 4001) / 2000 - 1;
+    std::sort(parts.tables.row(t).data(), parts.tables.row(t).data() + S::table_size);
+  }
   for (Index i = 0; i < parts.codes.size(); ++i) {
     typename S::code_type code;
-    do code = static_cast<typename S::code_type>(pick(code_count<typename S::format>));
-    while (!std::isfinite(S::format::decode(code)));
+    float value = 0;
+    do {
+      code = static_cast<typename S::code_type>(pick(code_count<typename S::format>));
+      decode_to<typename S::format>(code, {parts.table(0, 0), 0}, &value);
+    } while (!std::isfinite(value));
     parts.codes.data()[i] = code;
   }
   for (Index i = 0; i < parts.scales.size(); ++i) {

@@ -45,18 +45,34 @@ template <unsigned B> struct HadamardRegisters {
   }
 
   template <int R, bool Scaled> static void across(const float* in, float* out, std::ptrdiff_t stride, float scale) {
-    constexpr int registers = 1 << R;
     const __m512 one = opaque_one(), factor = _mm512_set1_ps(scale);
-    for (std::ptrdiff_t j = 0; j < stride; j += 16) {
-      __m512 v[registers];
+    // In long rows most accesses to `out` are aligned: a register that spans two lines of the cache costs twice.
+    const auto ahead =
+        stride < 2048 ? 0u : static_cast<unsigned>(reinterpret_cast<std::uintptr_t>(out) / sizeof(float) % 16);
+    std::ptrdiff_t j = 0;
+    if (ahead != 0) {
+      j = 16 - static_cast<std::ptrdiff_t>(ahead);
+      across_part<R, Scaled, false>(in, out, stride, static_cast<__mmask16>(0xffffu >> ahead), one, factor);
+    }
+    for (; j + 16 <= stride; j += 16) across_part<R, Scaled, true>(in + j, out + j, stride, 0xffff, one, factor);
+    if (ahead != 0)
+      across_part<R, Scaled, false>(in + j, out + j, stride, static_cast<__mmask16>((1u << ahead) - 1), one, factor);
+  }
+
+  /// R steps on the elements of `mask`, or all, of the registers at in, in + stride, ...
+  template <int R, bool Scaled, bool All>
+  [[gnu::always_inline]] static void across_part(const float* in, float* out, std::ptrdiff_t stride, __mmask16 mask,
+                                                 __m512 one, __m512 factor) {
+    constexpr int registers = 1 << R;
+    __m512 v[registers];
 #pragma GCC unroll 16
-      for (int i = 0; i < registers; ++i) v[i] = _mm512_loadu_ps(in + i * stride + j);
-      butterflies<registers>(v, one);
+    for (int i = 0; i < registers; ++i)
+      v[i] = All ? _mm512_loadu_ps(in + i * stride) : _mm512_maskz_loadu_ps(mask, in + i * stride);
+    butterflies<registers>(v, one);
 #pragma GCC unroll 16
-      for (int i = 0; i < registers; ++i) {
-        if (Scaled) v[i] = _mm512_mul_ps(v[i], factor);
-        _mm512_storeu_ps(out + i * stride + j, v[i]);
-      }
+    for (int i = 0; i < registers; ++i) {
+      if (Scaled) v[i] = _mm512_mul_ps(v[i], factor);
+      All ? _mm512_storeu_ps(out + i * stride, v[i]) : _mm512_mask_storeu_ps(out + i * stride, mask, v[i]);
     }
   }
 

@@ -128,13 +128,12 @@ inline const char* name(Isa id) {
 /// The instruction set that a kernel call runs on: `forced` where given, else the one that the environment variable
 /// NIBBLE_ISA names, else the best that the CPU has. Throws std::invalid_argument where that one is not available.
 inline Isa resolve(std::optional<Isa> forced = std::nullopt) {
-  const std::vector<Isa> ids = available_isas();
   if (forced) {
-    for (Isa id : ids)
-      if (id == *forced) return id;
+    if (isa::any_available([&](auto tag) { return tag.id == *forced; })) return *forced;
     invalid("resolve", "an instruction set that this CPU has", text("Isa(", static_cast<int>(*forced), ")"));
   }
-  static const Isa chosen = [&] {
+  static const Isa chosen = [] {
+    const std::vector<Isa> ids = available_isas();
     const char* wanted = std::getenv("NIBBLE_ISA");
     if (wanted == nullptr || *wanted == '\0') return ids.front();
     for (Isa id : ids)

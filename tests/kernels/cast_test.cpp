@@ -8,6 +8,7 @@
 
 #include "formats/toy_formats.h"
 #include "kernels/guard_pages.h"
+#include "message_of.h"
 
 namespace nibble {
 namespace {
@@ -20,6 +21,7 @@ using formats::Overflow;
 using formats::RoundTo;
 using test::Guard;
 using test::GuardedBytes;
+using test::message_of;
 
 /// Random bits: NaNs, infinities and subnormals among them.
 std::vector<float> random_bits(std::size_t count) {
@@ -36,15 +38,6 @@ Eigen::MatrixXd numbers(Eigen::Index rows, Eigen::Index cols) {
     for (int i = 0; i < 12; ++i) sum += static_cast<double>(Random(4).uniform(next++));
     return sum;
   });
-}
-
-template <class F> std::string message_of(F&& f) {
-  try {
-    f();
-  } catch (const std::invalid_argument& e) {
-    return e.what();
-  }
-  return "no exception";
 }
 
 template <class F> void expect_any_length() {

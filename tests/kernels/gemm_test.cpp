@@ -4,20 +4,14 @@
 #include <thread>
 
 #include "kernels/random_operands.h"
+#include "message_of.h"
 
 namespace nibble {
 namespace {
 
-using W4 = Int<4, Group<32>>;
+using test::message_of;
 
-template <class F> std::string message_of(F&& f) {
-  try {
-    f();
-  } catch (const std::invalid_argument& e) {
-    return e.what();
-  }
-  return "no exception";
-}
+using W4 = Int<4, Group<32>>;
 
 class Gemm : public testing::Test {
  protected:

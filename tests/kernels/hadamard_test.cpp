@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "kernels/guard_pages.h"
+#include "message_of.h"
 #include "nibble/core/random.h"
 
 namespace nibble {
@@ -17,6 +18,7 @@ namespace {
 using Eigen::Index;
 using test::Guard;
 using test::GuardedBytes;
+using test::message_of;
 
 constexpr double eps = std::numeric_limits<float>::epsilon();
 
@@ -47,15 +49,6 @@ void expect_near(const Eigen::MatrixXf& y, const Eigen::MatrixXd& expected, cons
     const double bound = times * (log2_of(x.rows()) + 2) * (eps / 2) * x.col(j).cast<double>().norm();
     ASSERT_LE((y.col(j).cast<double>() - expected.col(j)).norm(), bound) << x.rows() << " rows";
   }
-}
-
-template <class F> std::string message_of(F&& f) {
-  try {
-    f();
-  } catch (const std::invalid_argument& e) {
-    return e.what();
-  }
-  return "no exception";
 }
 
 TEST(Hadamard, IsTheDenseMatrix) {

@@ -5,6 +5,8 @@
 
 #include <random>
 
+#include "message_of.h"
+
 namespace nibble::test {
 
 template <class Distribution>
@@ -41,16 +43,6 @@ inline RowMajorMatrixXf awkward(Index k) {
 
 inline std::span<const float> row(const RowMajorMatrixXf& w, Index i) {
   return {w.data() + i * w.cols(), static_cast<std::size_t>(w.cols())};
-}
-
-/// The error message of a call; empty where it throws nothing of the kind.
-template <class F> std::string message_of(F&& call) {
-  try {
-    call();
-  } catch (const std::invalid_argument& error) {
-    return error.what();
-  }
-  return "";
 }
 
 }  // namespace nibble::test

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <string>
 
+#include "message_of.h"
 #include "nibble/core/random.h"
 
 namespace nibble::test {
@@ -40,16 +41,6 @@ inline Eigen::MatrixXf awkward_weights() {
   w(10, 0) = 7;
   w(11, 69) = 0;
   return w;
-}
-
-/// What `f` throws.
-template <class Error, class F> std::string message_of(F&& f) {
-  try {
-    f();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "nothing thrown";
 }
 
 }  // namespace nibble::test

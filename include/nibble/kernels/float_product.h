@@ -3,8 +3,7 @@
 
 #include "nibble/core/parallel.h"
 #include "nibble/formats/integer_view.h"
-#include "nibble/kernels/targets.h"
-#include "nibble/matrix/quantized_matrix.h"
+#include "nibble/kernels/panel_scales.h"
 
 namespace nibble::kernels {
 
@@ -134,15 +133,9 @@ template <class Tag, class S> class FloatProduct {
     const Layout<S>& layout = w_.layout();
     for (std::size_t i = 0; i < layout.planes.count; ++i)
       scratch.codes.plane[i] = w_.plane(i) + p * layout.panel_bytes(i);
+    panel_scales<Tag>(w_, p, true, scratch.scales.data());
     const Index count = layout.groups * lanes;
     const Index first = layout.per_tensor ? 0 : p * count;
-    const auto* codes = w_.scales() + first;
-    if constexpr (Layout<S>::per_tensor)
-      std::fill_n(scratch.scales.data(), count, count > 0 ? S::scale::format::decode(*codes) : 0);
-    else
-      DecodeScales<Tag, typename S::scale::format>::run(codes, count, scratch.scales.data());
-    if constexpr (S::has_super)
-      for (Index i = 0; i < count; ++i) scratch.scales.data()[i] *= w_.super_scale(p * lanes + i % lanes, i / lanes);
     if constexpr (has_zeros)
       for (Index i = 0; i < count; ++i)
         scratch.zeros.data()[i] =

@@ -5,9 +5,8 @@
 
 #include "nibble/core/parallel.h"
 #include "nibble/formats/integer_view.h"
-#include "nibble/kernels/targets.h"
+#include "nibble/kernels/panel_scales.h"
 #include "nibble/matrix/activations.h"
-#include "nibble/matrix/quantized_matrix.h"
 
 namespace nibble::kernels {
 
@@ -161,19 +160,12 @@ template <class Tag, class S, class A> class IntegerProduct {
       UnpackBytes<Tag, F::bits>::run(tile.panel, view.bytes.data(), layout.places / 4, scratch.bytes.data());
       tile.panel.plane[0] = scratch.bytes.data();
     }
-    const Index scales_at = layout.per_tensor ? 0 : p * layout.groups * lanes;
-    const auto* codes = w_.scales() + scales_at;
+    [[maybe_unused]] const Index scales_at = layout.per_tensor ? 0 : p * layout.groups * lanes;
     if constexpr (own_scales) {
-      tile.w_scales = codes;
+      tile.w_scales = w_.scales() + scales_at;
     } else {
       tile.w_scales = scratch.scales.data();
-      if constexpr (Layout<S>::per_tensor)
-        std::fill_n(scratch.group_scales.data(), lanes, S::scale::format::decode(*codes));
-      else
-        DecodeScales<Tag, typename S::scale::format>::run(codes, layout.groups * lanes, scratch.group_scales.data());
-      if constexpr (S::has_super && !tensor_super)
-        for (Index i = 0; i < layout.groups * lanes; ++i)
-          scratch.group_scales.data()[i] *= w_.super_scale(p * lanes + i % lanes, i / lanes);
+      panel_scales<Tag>(w_, p, !tensor_super, scratch.group_scales.data());
       for (Index s = 0; s < steps_; ++s)
         std::memcpy(scratch.scales.data() + s * lanes,
                     scratch.group_scales.data() + Cut::group_of(s, Cut::w_group) * lanes, lanes * sizeof(float));

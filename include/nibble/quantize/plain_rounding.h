@@ -15,10 +15,11 @@ concept Rounding = requires(const R& rounding, const RowMajorMatrixXf& w, Parts<
   rounding.round(w, AbsMax{}, parts, parallel);
 };
 
-/// Chooses the scales of every group by `rule`, then each code by encode(quantizer, weights, params, row, code column).
-template <class S, class Rule, class Encode>
+/// Chooses the scales of every group by `rule`, then each of its codes by encode(weights, row, code column), where encode
+/// is what encode_of(quantizer, params) makes for the group.
+template <class S, class Rule, class EncodeOf>
 void round_by_group(const RowMajorMatrixXf& w, const Rule& rule, Parts<S>& parts, const Parallel& parallel,
-                    const Encode& encode) {
+                    const EncodeOf& encode_of) {
   constexpr bool per_tensor = std::same_as<typename S::group, PerTensor>;
   if (per_tensor && w.size() > 0)
     parts.set_group(0, 0, choose(rule, weight_group<S>(w, 0, 0, w.cols()), Quantizer<S>(parts, 0, 0)));
@@ -30,9 +31,10 @@ void round_by_group(const RowMajorMatrixXf& w, const Rule& rule, Parts<S>& parts
         const GroupParams<S> params = parts.group(row, g);
         quantizer.side.choice = params.choice;
         const std::span<const float> weights(w.data() + row * w.cols() + first, static_cast<std::size_t>(count));
+        const auto encode = encode_of(quantizer, params);
         Quantizer<S>::for_each_code(weights, [&](Index c, const float* x) {
           const Index column = first / S::dim + c;
-          parts.codes(row, column) = encode(quantizer, x, params, row, column);
+          parts.codes(row, column) = encode(x, row, column);
         });
       });
     }
@@ -43,10 +45,9 @@ void round_by_group(const RowMajorMatrixXf& w, const Rule& rule, Parts<S>& parts
 struct Nearest {
   template <class S, class Rule>
   void round(const RowMajorMatrixXf& w, const Rule& rule, Parts<S>& parts, const Parallel& parallel = {}) const {
-    round_by_group(w, rule, parts, parallel,
-                   [](const Quantizer<S>& quantizer, const float* x, const GroupParams<S>& params, Index, Index) {
-                     return quantizer.encode(x, params);
-                   });
+    round_by_group(w, rule, parts, parallel, [](const Quantizer<S>& quantizer, const GroupParams<S>& params) {
+      return [&](const float* x, Index, Index) { return quantizer.encode(x, params); };
+    });
   }
 };
 
@@ -60,19 +61,21 @@ struct Stochastic {
     static_assert(S::dim == 1, "stochastic rounding needs values that are ordered: a format of dim 1");
     using F = typename S::format;
     const Random random(seed);
-    constexpr bool fixed = S::table_size == 0;
-    std::vector<std::vector<Level<F>>> levels;
-    for (int choice = 0; fixed && choice < S::choices; ++choice) levels.push_back(make_levels<F>({nullptr, choice}));
-    round_by_group(
-        w, rule, parts, parallel,
-        [&](const Quantizer<S>& quantizer, const float* weight, const GroupParams<S>& params, Index i, Index j) {
-          float x = 0;
-          quantizer.normalize(weight, params, &x);
-          const auto [below, above] = neighbours(fixed ? levels[params.choice] : make_levels<F>(quantizer.side), x);
-          const float up = (x - below.value) / (above.value - below.value);
-          const float u = random.uniform(static_cast<std::uint64_t>(j), static_cast<std::uint64_t>(i));
-          return above.value > below.value && u < up ? above.code : below.code;
-        });
+    std::vector<std::vector<Level<F>>> fixed;
+    if (S::table_size == 0)
+      for (int choice = 0; choice < S::choices; ++choice) fixed.push_back(make_levels<F>({nullptr, choice}));
+    round_by_group(w, rule, parts, parallel, [&](const Quantizer<S>& quantizer, const GroupParams<S>& params) {
+      std::vector<Level<F>> learned;
+      if (S::table_size > 0) learned = make_levels<F>(quantizer.side);
+      return [&, learned = std::move(learned)](const float* weight, Index i, Index j) {
+        float x = 0;
+        quantizer.normalize(weight, params, &x);
+        const auto [below, above] = neighbours(S::table_size > 0 ? learned : fixed[params.choice], x);
+        const float up = (x - below.value) / (above.value - below.value);
+        const float u = random.uniform(static_cast<std::uint64_t>(j), static_cast<std::uint64_t>(i));
+        return above.value > below.value && u < up ? above.code : below.code;
+      };
+    });
   }
 };
 

@@ -27,7 +27,7 @@ template <class S, class X> void expect_quantized(const X& inputs, const Quantiz
       // One rounding; half a denormal.
       ASSERT_LE(std::abs(scale - reach / top), 0x1p-24 * reach / top + 0x1p-150) << first << ", " << m;
       for (Index k = first; k < first + count; ++k) {
-        const int code = q.code(k, m);
+        const int code = q.integer(k, m);
         ASSERT_LE(std::abs(code), top);
         ASSERT_EQ(q.at(k, m), static_cast<float>(code) * q.scale(g, m));
         if (scale == 0) {

@@ -8,43 +8,63 @@
 
 namespace nibble {
 
-/// A K x M matrix of small signed integers, each column quantized along K: scheme S is Int<B, PerRow> (one scale per
-/// column) or Int<B, Group<G>> (one for each G inputs of a column). An element is code * scale, and codes keep to the
-/// symmetric range, so -128 never occurs.
+/// A K x M matrix of small integers, each column quantized along K: scheme S is Int<B, G> (2 to 8 bits, or 16) or the
+/// affine UInt<B, G> (1 to 8 bits), with one scale per column (G = PerRow) or one for each G inputs of a column. An
+/// element is (integer - zero) * scale. Integers are kept from -top to top, or in affine schemes from -offset to
+/// top - offset, so that they fit a signed byte and -128 never occurs. Those of 16 bits are 255 * high + low, two bytes of
+/// -127 .. 127.
 ///
-/// Columns lie in tiles of 12, the last one as wide as what is left. Within a tile of width w:
+/// Columns lie in tiles of 12 bytes across, the last one as wide as what is left. Within a tile of b bytes:
 ///
-///     codes:    byte 4 (w (k / 4) + c) + k % 4       4 inputs of each column together; K padded with zeros
-///     to 64 scales:   [group][c]
+///     codes:          byte 4 (b (k / 4) + parts c + part) + k % 4    4 inputs of each column; K padded with zeros to 64
+///     scales, zeros:  [group][c]
 template <class S = Int<8>> class QuantizedActivations {
-  static_assert(std::same_as<S, Int<S::format::bits, typename S::group>> && !Layout<S>::per_tensor,
-                "activations are Int<B, PerRow> or Int<B, Group<G>>");
+  static constexpr int bits = S::format::bits;
+  static_assert(std::same_as<typename S::scale, StoredScale<formats::Float32>> && !Layout<S>::per_tensor &&
+                    (S::affine ? std::same_as<typename S::format, formats::UInt<bits>> && bits <= 8
+                               : std::same_as<typename S::format, formats::Int<bits>> && (bits <= 8 || bits == 16)),
+                "activations are Int<B, G> (2 to 8 bits or 16) or UInt<B, G> (1 to 8 bits), G = PerRow or Group<Size>");
 
  public:
   using scheme = S;
+  /// Bytes per element.
+  static constexpr int parts = bits > 8 ? 2 : 1;
+  /// The largest integer of a symmetric scheme, the number of steps of an affine one.
+  static constexpr int top = parts == 2   ? 256 * 127
+                             : !S::affine ? (1 << (bits - 1)) - 1
+                             : bits == 8  ? 254
+                                          : (1 << bits) - 1;
+  /// What is taken off the integers 0 .. top of affine schemes.
+  static constexpr int offset = S::affine && bits == 8 ? 127 : 0;
 
   /// Where things lie in a K x M matrix.
   struct Shape {
+    /// Columns per tile.
+    static constexpr Index tile = column_tile / parts;
     Index rows, cols;
     Index padded_rows() const { return round_up(rows, 64); }
     Index groups() const {
       return rows == 0 ? 0 : S::group_inputs == 0 ? 1 : (rows + S::group_inputs - 1) / S::group_inputs;
     }
-    Index tiles() const { return (cols + column_tile - 1) / column_tile; }
-    Index width(Index tile) const { return std::min(column_tile, cols - tile * column_tile); }
-    Index code_index(Index k, Index m) const {
-      const Index tile = m / column_tile;
-      return tile * column_tile * padded_rows() + 4 * (width(tile) * (k / 4) + m % column_tile) + k % 4;
+    Index bytes() const { return padded_rows() * cols * parts; }
+    Index scales() const { return groups() * cols; }
+    Index tiles() const { return (cols + tile - 1) / tile; }
+    Index width(Index t) const { return std::min(tile, cols - t * tile); }
+    Index code_index(Index k, Index m, int part = 0) const {
+      const Index t = m / tile;
+      return t * column_tile * padded_rows() + 4 * (parts * (width(t) * (k / 4) + m % tile) + part) + k % 4;
     }
     Index scale_index(Index group, Index m) const {
-      const Index tile = m / column_tile;
-      return tile * column_tile * groups() + width(tile) * group + m % column_tile;
+      const Index t = m / tile;
+      return t * tile * groups() + width(t) * group + m % tile;
     }
   };
 
-  /// Takes arrays that already have this layout. For kernels; the sizes must fit.
-  QuantizedActivations(const Shape& shape, AlignedArray<std::int8_t> codes, AlignedArray<float> scales)
-      : shape_(shape), codes_(std::move(codes)), scales_(std::move(scales)) {}
+  /// Takes arrays that already have this layout: shape.bytes() codes, shape.scales() scales and, in affine schemes, as
+  /// many zeros. For kernels; the sizes must fit.
+  QuantizedActivations(const Shape& shape, AlignedArray<std::int8_t> codes, AlignedArray<float> scales,
+                       AlignedArray<std::int8_t> zeros = {})
+      : shape_(shape), codes_(std::move(codes)), scales_(std::move(scales)), zeros_(std::move(zeros)) {}
 
   Index rows() const { return shape_.rows; }
   Index cols() const { return shape_.cols; }
@@ -54,24 +74,33 @@ template <class S = Int<8>> class QuantizedActivations {
   float at(Index k, Index m) const {
     if (k < 0 || k >= rows() || m < 0 || m >= cols())
       invalid("QuantizedActivations::at", text("an index inside ", rows(), " x ", cols()), text("(", k, ", ", m, ")"));
-    return static_cast<float>(code(k, m)) * scale(Layout<S>::group_of(k), m);
+    const Index g = Layout<S>::group_of(k);
+    return static_cast<float>(integer(k, m) - zero(g, m)) * scale(g, m);
   }
-  std::int8_t code(Index k, Index m) const { return codes_[static_cast<std::size_t>(shape_.code_index(k, m))]; }
+  int integer(Index k, Index m) const {
+    const int first = codes_[static_cast<std::size_t>(shape_.code_index(k, m))];
+    return parts == 1 ? first : 255 * first + codes_[static_cast<std::size_t>(shape_.code_index(k, m, 1))];
+  }
   float scale(Index group, Index m) const { return scales_[static_cast<std::size_t>(shape_.scale_index(group, m))]; }
+  int zero(Index group, Index m) const {
+    return S::affine ? zeros_[static_cast<std::size_t>(shape_.scale_index(group, m))] : 0;
+  }
 
   /// The K x M matrix of elements.
   Eigen::MatrixXf dequantize() const {
     return Eigen::MatrixXf::NullaryExpr(rows(), cols(), [&](Index k, Index m) { return at(k, m); });
   }
 
-  /// The codes and scales of a tile.
-  const std::int8_t* codes(Index tile) const { return codes_.data() + tile * column_tile * shape_.padded_rows(); }
-  const float* scales(Index tile) const { return scales_.data() + tile * column_tile * shape_.groups(); }
+  /// The codes, scales and zeros of a tile.
+  const std::int8_t* codes(Index t) const { return codes_.data() + t * column_tile * shape_.padded_rows(); }
+  const float* scales(Index t) const { return scales_.data() + t * Shape::tile * shape_.groups(); }
+  const std::int8_t* zeros(Index t) const { return zeros_.data() + t * Shape::tile * shape_.groups(); }
 
  private:
   Shape shape_;
   AlignedArray<std::int8_t> codes_;
   AlignedArray<float> scales_;
+  AlignedArray<std::int8_t> zeros_;
 };
 
 }  // namespace nibble

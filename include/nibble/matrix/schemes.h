@@ -7,7 +7,7 @@ namespace nibble {
 
 /// Symmetric integers, -(2^(B-1) - 1) .. 2^(B-1) - 1, times a scale.
 template <int B, class G = PerRow, class S = formats::Float32>
-  requires(B >= 2 && B <= 8)
+  requires(B >= 2 && B <= 16)
 using Int = Scheme<formats::Int<B>, G, S>;
 
 /// Affine integers, (0 .. 2^B - 1) minus a zero point, times a scale. The range always includes 0.

@@ -1,4 +1,4 @@
-// core/: errors, aligned storage, seeded random numbers, the parallel loop, instruction sets.
+// core/: errors, aligned storage, seeded random numbers, the parallel loop, instruction sets, scratch memory.
 #pragma once
 
 #include "nibble/core/aligned.h"
@@ -6,3 +6,4 @@
 #include "nibble/core/isa.h"
 #include "nibble/core/parallel.h"
 #include "nibble/core/random.h"
+#include "nibble/core/workspace.h"

@@ -83,7 +83,8 @@ TEST(GuardPagesOfTiles, IntegerTilesStayInside) {
           using Tag = decltype(tag);
           kernels::ActivationSums<Tag>::run(tile.x, static_cast<int>(m), quanta, quanta,
                                             reinterpret_cast<std::int32_t*>(sums.data()));
-          kernels::IntegerDot<Tag, 8, 0, formats::Float32, false, false>::run(tile, static_cast<int>(m));
+          kernels::IntegerDot<Tag, kernels::CodeMap<8, 0>, 0, formats::Float32, false, false>::run(tile,
+                                                                                                   static_cast<int>(m));
         });
         EXPECT_EQ(reinterpret_cast<std::int32_t*>(sums.data())[m - 1], 2 * 4 * quanta);
         EXPECT_EQ(tile.y[16 * m - 1], 0.5f * 3 * 2 * 4 * quanta) << name(isa);

@@ -1,38 +1,7 @@
-// Integer products: portable against double precision, every instruction set bit for bit against portable.
-#include <gtest/gtest.h>
-
-#include "kernels/random_operands.h"
-#include "oracle/products.h"
+// Integer products of scalar formats with symmetric activations of at most 8 bits.
+#include "kernels/integer_cases.h"
 
 namespace nibble {
-namespace {
-
-template <class S, class A = Int<8>> struct Case {
-  using Weights = S;
-  using Activations = A;
-};
-
-template <class C> class IntegerProduct : public testing::Test {
- protected:
-  void check(Index n, Index k, Index m) {
-    SCOPED_TRACE(text(C::Weights::name(), " x ", C::Activations::name(), ": ", n, " x ", k, " x ", m));
-    const auto w = test::random_matrix<typename C::Weights>(n, k, 1);
-    const Eigen::MatrixXf inputs = test::random_inputs(k, m, 2);
-    const auto x = quantize_activations<typename C::Activations>(inputs);
-    Eigen::MatrixXf expected(n, m);
-    gemm(w, x, expected, {.isa = Isa::Portable});
-    // The roundings: of each scale product and each step, then of the factor and its product.
-    const double bound = 2.0 * static_cast<double>(k) / 4 + 6;
-    EXPECT_LE(
-        oracle::error_in_eps(expected, w.dequantize().template cast<double>(), x.dequantize().template cast<double>()),
-        bound);
-    for (Isa isa : available_isas()) {
-      Eigen::MatrixXf y = Eigen::MatrixXf::Constant(n, m, -77);
-      gemm(w, x, y, {.isa = isa});
-      EXPECT_EQ(y, expected) << name(isa);
-    }
-  }
-};
 
 using Cases = testing::Types<
     Case<Int<4>>, Case<Int<8>>, Case<Int<8, PerTensor>>, Case<UInt<8, PerTensor>>, Case<UInt<8>>,
@@ -45,21 +14,9 @@ using Cases = testing::Types<
     Case<UInt<4>, Int<8, Group<20>>>, Case<UInt<4, Group<10>>, Int<8, Group<20>>>, Case<NvFp4, Int<8, Group<64>>>,
     Case<Int<4, Group<32>, formats::UE5M3>>, Case<MxFp6E2M3>, Case<MxInt8>, Case<Ternary<>>, Case<Binary<>>,
     Case<SuperBlock<4>>, Case<Progressive<32>>, Case<Int<8>, Int<4>>, Case<MxFp4, Int<6, Group<8>>>>;
-TYPED_TEST_SUITE(IntegerProduct, Cases);
+INSTANTIATE_TYPED_TEST_SUITE_P(Symmetric, IntegerProduct, Cases);
 
-TYPED_TEST(IntegerProduct, Shapes) {
-  for (Index n : {1, 15, 16, 17, 37})
-    for (Index k : {1, 4, 31, 33, 100, 257})
-      for (Index m : {1, 3, 12, 25}) this->check(n, k, m);
-}
-
-TYPED_TEST(IntegerProduct, EveryTileWidth) {
-  for (Index m = 1; m <= 13; ++m) this->check(16, 132, m);
-}
-
-TYPED_TEST(IntegerProduct, EveryDepth) {
-  for (Index k = 1; k <= 70; ++k) this->check(16, k, 2);
-}
+namespace {
 
 // -128 and 255 times +-127, where sums of pairs saturate 16 bits and long sums reach the limit of 32.
 template <class S> void check_extremes(Index k, std::uint8_t code, std::uint8_t zero) {

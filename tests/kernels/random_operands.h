@@ -21,11 +21,11 @@ template <class S> QuantizedMatrix<S> random_matrix(Index n, Index k, unsigned s
   }
   for (Index i = 0; i < parts.codes.size(); ++i) {
     typename S::code_type code;
-    float value = 0;
+    float value[S::dim] = {};
     do {
       code = static_cast<typename S::code_type>(pick(code_count<typename S::format>));
-      decode_to<typename S::format>(code, {parts.table(0, 0), 0}, &value);
-    } while (!std::isfinite(value));
+      decode_to<typename S::format>(code, {parts.table(0, 0), 0}, value);
+    } while (!std::all_of(value, value + S::dim, [](float v) { return std::isfinite(v); }));
     parts.codes.data()[i] = code;
   }
   for (Index i = 0; i < parts.scales.size(); ++i) {

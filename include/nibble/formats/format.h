@@ -28,6 +28,16 @@ inline constexpr int table_size_of = [] {
     return 0;
 }();
 
+/// Whether codes of several numbers are stored as codes of one number are, 16 rows side by side, because integer products
+/// decode them in registers: where the format says `in_panels`.
+template <class F>
+inline constexpr bool in_panels = [] {
+  if constexpr (requires { F::in_panels; })
+    return static_cast<bool>(F::in_panels);
+  else
+    return dim_of<F> == 1;
+}();
+
 /// Formats that a group may choose from: F::choices where named, else 1.
 template <class F>
 inline constexpr int choices_of = [] {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "nibble/core/parallel.h"
+#include "nibble/core/workspace.h"
 #include "nibble/formats/integer_view.h"
 #include "nibble/kernels/panel_scales.h"
 
@@ -12,7 +13,8 @@ template <class Tag, class S> class FloatProduct {
  public:
   /// Packs X. Throws std::invalid_argument where it has a NaN or an infinity.
   template <class Derived>
-  FloatProduct(const QuantizedMatrix<S>& w, const Eigen::MatrixBase<Derived>& x, const Parallel& parallel)
+  FloatProduct(const QuantizedMatrix<S>& w, const Eigen::MatrixBase<Derived>& x, const Parallel& parallel, Index,
+               Scratch&)
       : w_(w),
         cols_(x.cols()),
         depth_(fast ? w.layout().places : round_up(w.cols(), 4)),
@@ -30,21 +32,20 @@ template <class Tag, class S> class FloatProduct {
   }
 
   /// Writes rows 16 begin .. 16 end of Y, whose columns are `stride` floats apart.
-  void panels(Index begin, Index end, float* y, Index stride) const {
+  template <class Output> void panels(Index begin, Index end, Index, const Output& output) const {
     constexpr Index tiles_at_once = 16;
     AlignedArray<float> piece(static_cast<std::size_t>(piece_places * lanes));
     AlignedArray<float> sums(static_cast<std::size_t>(tiles_at_once * column_tile * lanes));
     PanelScratch scratch(w_.layout());
     const Index tiles = (cols_ + column_tile - 1) / column_tile;
     for (Index p = begin; p < end; ++p) {
-      const Index height = std::min<Index>(lanes, w_.rows() - p * lanes);
       if constexpr (fast) {
         load_panel(p, scratch);
         if (cols_ <= direct_columns) {
           DirectTile tile{codes_of(scratch), x_.data(), sums.data()};
           tile.codes.quanta = w_.layout().places / 4;
           FloatDirect<Tag, F::bits, style, has_zeros>::run(tile, static_cast<int>(cols_));
-          store(sums.data(), 0, cols_, height, y + p * lanes, stride);
+          output.store(p, 0, cols_, sums.data());
           continue;
         }
       }
@@ -63,7 +64,7 @@ template <class Tag, class S> class FloatProduct {
             FloatDot<Tag>::run(tile, static_cast<int>(tile_width(t)));
           }
         }
-        store(sums.data(), t0 * column_tile, std::min(cols_, t1 * column_tile), height, y + p * lanes, stride);
+        output.store(p, t0 * column_tile, std::min(cols_, t1 * column_tile) - t0 * column_tile, sums.data());
       }
     }
   }
@@ -74,7 +75,8 @@ template <class Tag, class S> class FloatProduct {
   static constexpr Index group_places = Layout<S>::group_places;
   static constexpr int block = 4 * (F::bits <= 8 ? block_quanta(F::bits) : 1);
   /// Whether DecodePanel can decode; else codes are decoded one by one.
-  static constexpr bool fast = Layout<S>::height == 16 && S::choices == 1 && F::bits <= 8 && group_places % block == 0;
+  static constexpr bool fast =
+      Layout<S>::height == 16 && S::dim == 1 && S::choices == 1 && F::bits <= 8 && group_places % block == 0;
 
   /// Wide integers are converted and lose their offset as a zero point; all others are looked up.
   static constexpr Decode style = [] {
@@ -120,12 +122,6 @@ template <class Tag, class S> class FloatProduct {
     AlignedArray<float> scales, zeros;
     Panel codes;
   };
-
-  /// Writes sums[m - begin][0 .. height - 1] to the columns m = begin .. end - 1 of Y.
-  static void store(const float* sums, Index begin, Index end, Index height, float* y, Index stride) {
-    for (Index m = begin; m < end; ++m)
-      std::memcpy(y + m * stride, sums + (m - begin) * lanes, static_cast<std::size_t>(height) * sizeof(float));
-  }
 
   Index tile_width(Index t) const { return std::min(column_tile, cols_ - t * column_tile); }
 

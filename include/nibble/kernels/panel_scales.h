@@ -14,8 +14,20 @@ template <class Tag, class S> void panel_scales(const QuantizedMatrix<S>& w, Ind
     std::fill_n(out, count, count > 0 ? S::scale::format::decode(*w.scales()) : 0);
   else
     DecodeScales<Tag, typename S::scale::format>::run(w.scales() + p * count, count, out);
-  if (S::has_super && supers)
-    for (Index i = 0; i < count; ++i) out[i] *= w.super_scale(p * lanes + i % lanes, i / lanes);
+  if constexpr (S::has_super) {
+    if (!supers) return;
+    using Lanes = Eigen::Array<float, lanes, 1>;
+    Lanes super;
+    for (Index g = 0; g < layout.groups; ++g) {
+      if constexpr (std::same_as<typename S::super_span, PerTensor>) {
+        super.setConstant(w.super_scale(0, 0));
+      } else if (g == 0 || layout.span_of(g) != layout.span_of(g - 1)) {
+        const auto* codes = w.supers() + layout.supers.index(p * lanes, layout.span_of(g));
+        DecodeScales<Tag, typename S::super_format>::run(codes, lanes, super.data());
+      }
+      Eigen::Map<Lanes>(out + g * lanes) *= super;
+    }
+  }
 }
 
 }  // namespace nibble::kernels

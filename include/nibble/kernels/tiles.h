@@ -1,6 +1,7 @@
 // What micro-kernels are given: one panel of 16 rows of W and one tile of up to 12 columns of X. Raw pointers only.
 #pragma once
 
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 
@@ -40,30 +41,72 @@ template <class Kernel, int C = max_columns, class Tile> void multiply_columns(c
   }
 }
 
+/// What codes of `Bits` bits stand for in integer products: the byte that a table of 2^Bits bytes says, at most `Top`, or
+/// themselves where Top is 0; with Dim > 1 a run of Dim numbers, in fields of a few bits each that lie in one or more
+/// such bytes, from the low bits up.
+template <int Bits, int Top, int Dim = 1> struct CodeMap {
+  static constexpr int bits = Bits;
+  static constexpr int top = Top;
+  static constexpr int dim = Dim;
+  /// Bits per field, fields per byte, tables.
+  static constexpr int width = Dim == 1 ? 8 : std::bit_width(static_cast<unsigned>(Top));
+  static constexpr int fields = 8 / width;
+  static constexpr int tables = (Dim + fields - 1) / fields;
+  static constexpr bool identity = Top == 0;
+  /// The largest byte that takes part in a product.
+  static constexpr int largest = Top > 0 ? Top : (1 << Bits) - 1;
+  /// What a decoder takes at a time, in quanta of numbers.
+  static constexpr int block = block_quanta(Bits) * Dim;
+};
+
 /// Integer products of a panel with a tile of `columns` columns. K is cut into steps of `step` quanta (the last may be
-/// shorter), each inside one group of W and of X; step and quanta are multiples of block_quanta(bits).
+/// shorter), each inside one group of W and of X; step and quanta are multiples of CodeMap::block. Quantum q is number
+/// q % dim of the codes of quantum q / dim of the panel.
 ///
 ///     integer[r][c] = start(r, c) + sum over the step of byte[r][k] * x[k][c]          exact, modulo 2^32
 ///     sum[r][c]     = fma(float(integer), value(w_scales[step][r]) (* x_scales[step][c]), sum)   steps in order
 ///     y[c][r]       = sum[r][c] * factors[c]
 ///
-/// with start = x_starts[step][c], in affine schemes + w_zeros[step][r] * x_zeros[step][c]. The driver keeps 255 * 127
-/// * 4 * step < 2^31.
+/// with start = x_starts[step][c], in affine schemes + w_zeros[step][r] * x_zeros[step][c], and where there are w_sums
+/// + w_sums[step][r] * x_offsets[step][c]. The driver keeps 255 * 127 * 4 * step < 2^31.
+///
+/// Where scales are integers (bytes) under super-scales, they are applied in integers too: whole[r][c] += integer *
+/// w_scales[step][r], modulo 2^32, over `flush` steps at a time; then sum[r][c] = fma(float(whole), value of
+/// w_supers[i * super_stride + r], sum) with i counting those runs. Where `totals` is given, totals[c][r] = whole over all
+/// steps instead.
 struct IntegerTile {
   Panel panel;
-  const std::uint8_t* lookup = nullptr;    ///< 16 bytes that codes of at most 4 bits stand for
-  const std::int8_t* x = nullptr;          ///< [quantum][column][4], never -128
-  const void* w_scales = nullptr;          ///< [step][16], codes of the kernel's scale format
-  const std::uint8_t* w_zeros = nullptr;   ///< [step][16], affine schemes only
-  const float* x_scales = nullptr;         ///< [step][column], grouped activations only
-  const std::int32_t* x_sums = nullptr;    ///< [step][column], of x over the step
-  const std::int32_t* x_starts = nullptr;  ///< [step][column]
-  const std::int32_t* x_zeros = nullptr;   ///< [step][column], affine schemes only
-  const float* factors = nullptr;          ///< [column]
+  const std::uint8_t* lookup = nullptr;     ///< the tables of CodeMap, [table][2^bits]
+  const std::int8_t* x = nullptr;           ///< [quantum][column][4], never -128
+  const void* w_scales = nullptr;           ///< [step][16], codes of the kernel's scale format
+  const std::uint8_t* w_zeros = nullptr;    ///< [step][16], affine schemes only
+  const std::int32_t* w_sums = nullptr;     ///< [step][16], null where no activation has a zero point
+  const float* x_scales = nullptr;          ///< [step][column], grouped activations only
+  const std::int32_t* x_sums = nullptr;     ///< [step][column], of x over the step
+  const std::int32_t* x_starts = nullptr;   ///< [step][column]
+  const std::int32_t* x_zeros = nullptr;    ///< [step][column], affine schemes only
+  const std::int32_t* x_offsets = nullptr;  ///< [step][column], with w_sums
+  const float* factors = nullptr;           ///< [column]
+  const void* w_supers = nullptr;           ///< integer scales only: codes of the kernel's super-scale format
   std::ptrdiff_t quanta = 0;
   std::ptrdiff_t step = 0;
-  float* y = nullptr;  ///< [column][16]
+  std::ptrdiff_t flush = 0;         ///< steps, integer scales only
+  std::ptrdiff_t super_stride = 0;  ///< 16 or 0
+  std::int32_t* totals = nullptr;   ///< [column][16], integer scales only
+  float* y = nullptr;               ///< [column][16]
 };
+
+/// What IntegerDot takes for its format of scales where they are bytes under super-scales of format F.
+template <class F> struct IntegerScale {
+  using code_type = std::uint8_t;
+  using super = F;
+};
+template <class Scale> inline constexpr bool integer_scales = false;
+template <class F> inline constexpr bool integer_scales<IntegerScale<F>> = true;
+/// Their super-scales' format; any, where there are none.
+template <class Scale> struct SuperFormat { using type = formats::Float32; };
+template <class F> struct SuperFormat<IntegerScale<F>> { using type = F; };
+template <class Scale> using Super = typename SuperFormat<Scale>::type;
 
 /// Float products: acc[c][r] += sum over k of w[k][r] * x[k][c], k in order, each step one fma.
 struct FloatTile {

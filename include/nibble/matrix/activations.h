@@ -14,9 +14,9 @@ namespace nibble {
 /// top - offset, so that they fit a signed byte and -128 never occurs. Those of 16 bits are 255 * high + low, two bytes of
 /// -127 .. 127.
 ///
-/// Columns lie in tiles of 12 bytes across, the last one as wide as what is left. Within a tile of b bytes:
+/// Columns lie in tiles of up to 12 bytes across; see ColumnTiles. Within a tile of w columns:
 ///
-///     codes:          byte 4 (b (k / 4) + parts c + part) + k % 4    4 inputs of each column; K padded with zeros to 64
+///     codes:          byte 4 parts (w (k / 4) + c) + 4 part + k % 4    4 inputs of each column; K padded with 0 to 64
 ///     scales, zeros:  [group][c]
 template <class S = Int<8>> class QuantizedActivations {
   static constexpr int bits = S::format::bits;
@@ -39,24 +39,22 @@ template <class S = Int<8>> class QuantizedActivations {
 
   /// Where things lie in a K x M matrix.
   struct Shape {
-    /// Columns per tile.
-    static constexpr Index tile = column_tile / parts;
     Index rows, cols;
+    ColumnTiles tiles;
+    Shape(Index k, Index m) : rows(k), cols(m), tiles(m, column_tile / parts) {}
     Index padded_rows() const { return round_up(rows, 64); }
     Index groups() const {
       return rows == 0 ? 0 : S::group_inputs == 0 ? 1 : (rows + S::group_inputs - 1) / S::group_inputs;
     }
     Index bytes() const { return padded_rows() * cols * parts; }
     Index scales() const { return groups() * cols; }
-    Index tiles() const { return (cols + tile - 1) / tile; }
-    Index width(Index t) const { return std::min(tile, cols - t * tile); }
     Index code_index(Index k, Index m, int part = 0) const {
-      const Index t = m / tile;
-      return t * column_tile * padded_rows() + 4 * (parts * (width(t) * (k / 4) + m % tile) + part) + k % 4;
+      const Index t = tiles.tile_of(m), first = tiles.first(t);
+      return parts * (first * padded_rows() + 4 * (tiles.width(t) * (k / 4) + m - first)) + 4 * part + k % 4;
     }
     Index scale_index(Index group, Index m) const {
-      const Index t = m / tile;
-      return t * tile * groups() + width(t) * group + m % tile;
+      const Index t = tiles.tile_of(m), first = tiles.first(t);
+      return first * groups() + tiles.width(t) * group + m - first;
     }
   };
 
@@ -92,9 +90,11 @@ template <class S = Int<8>> class QuantizedActivations {
   }
 
   /// The codes, scales and zeros of a tile.
-  const std::int8_t* codes(Index t) const { return codes_.data() + t * column_tile * shape_.padded_rows(); }
-  const float* scales(Index t) const { return scales_.data() + t * Shape::tile * shape_.groups(); }
-  const std::int8_t* zeros(Index t) const { return zeros_.data() + t * Shape::tile * shape_.groups(); }
+  const std::int8_t* codes(Index t) const {
+    return codes_.data() + parts * shape_.tiles.first(t) * shape_.padded_rows();
+  }
+  const float* scales(Index t) const { return scales_.data() + shape_.tiles.first(t) * shape_.groups(); }
+  const std::int8_t* zeros(Index t) const { return zeros_.data() + shape_.tiles.first(t) * shape_.groups(); }
 
  private:
   Shape shape_;

@@ -8,8 +8,19 @@ namespace nibble {
 
 using Index = std::ptrdiff_t;
 
-/// Columns of activations that lie, and are multiplied, together.
+/// Columns of activations that lie, and are multiplied, together, at most.
 inline constexpr Index column_tile = 12;
+
+/// How columns are cut into tiles of at most `widest`: as few as there can be, equally wide or one column apart, so that
+/// no tile is much cheaper per column than another.
+struct ColumnTiles {
+  Index count = 0, base = 0, wider = 0;  ///< tiles; the width of all but the first `wider` tiles, one less than theirs
+  ColumnTiles(Index cols, Index widest)
+      : count((cols + widest - 1) / widest), base(count == 0 ? 0 : cols / count), wider(cols - base * count) {}
+  Index width(Index t) const { return base + (t < wider); }
+  Index first(Index t) const { return base * t + std::min(t, wider); }
+  Index tile_of(Index m) const { return m < wider * (base + 1) ? m / (base + 1) : (m - wider) / base; }
+};
 
 /// Widths of the planes that a code of `bits` bits is cut into, most significant first, 0 where there are fewer.
 struct PlaneWidths {

@@ -183,6 +183,9 @@ template <class S> class QuantizedMatrix {
   const typename S::scale_code* scales() const {
     return reinterpret_cast<const typename S::scale_code*>(bytes_.data() + layout_.scale_offset);
   }
+  const typename S::super_code* supers() const {
+    return reinterpret_cast<const typename S::super_code*>(bytes_.data() + layout_.super_offset);
+  }
   const std::uint8_t* zeros() const { return bytes_.data() + layout_.zero_offset; }
   const std::uint8_t* choices() const { return bytes_.data() + layout_.choice_offset; }
   /// The table of a group; null where the scheme has none.

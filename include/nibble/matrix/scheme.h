@@ -147,8 +147,8 @@ template <Format F, class G = PerRow, class S = formats::Float32, class Z = NoZe
   static_assert(std::same_as<T, PerTensor> || std::same_as<T, PerRow> || std::same_as<T, G>,
                 "a table belongs to the tensor, a row or a group");
 
-  /// Rows whose codes lie side by side: 16, or 1 where decoding needs a table of the row or a run of inputs.
-  static constexpr int panel_rows = dim > 1 || (table_size > 0 && !std::same_as<T, PerTensor>) ? 1 : 16;
+  /// Rows whose codes lie side by side: 16, or 1 where decoding needs a table of the row or is by runs of inputs.
+  static constexpr int panel_rows = !in_panels<F> || (table_size > 0 && !std::same_as<T, PerTensor>) ? 1 : 16;
 
   static std::string name() {
     const bool other_tables = table_size > 0 && !std::same_as<T, PerRow>;

@@ -20,6 +20,10 @@ using UInt = Scheme<formats::UInt<B>, G, S, ZeroPoint>;
 template <class G = PerTensor, class S = formats::Float32> using Ternary = Scheme<formats::Ternary, G, S>;
 template <class G = PerRow, class S = formats::Float32> using Binary = Scheme<formats::Binary, G, S>;
 
+/// The same three values with less waste: 3 in 5 bits, or 5 in 8. Groups are multiples of 3 or 5.
+template <class G = PerTensor, class S = formats::Float32> using Ternary3in5 = Scheme<formats::PackedTernary<3>, G, S>;
+template <class G = PerTensor, class S = formats::Float32> using Ternary5in8 = Scheme<formats::PackedTernary<5>, G, S>;
+
 /// 8-bit floats times a scale.
 template <class G = PerRow, class S = formats::Float32> using Fp8E4M3 = Scheme<formats::E4M3FN, G, S>;
 template <class G = PerRow, class S = formats::Float32> using Fp8E5M2 = Scheme<formats::E5M2, G, S>;

@@ -7,9 +7,11 @@
 namespace nibble {
 
 template <class S> struct DefaultRuleOf { using type = std::conditional_t<S::affine, MinMax, AbsMax>; };
+template <class F>
+inline constexpr bool ternary_or_binary = std::same_as<F, formats::Ternary> || std::same_as<F, formats::Binary>;
+template <int N> inline constexpr bool ternary_or_binary<formats::PackedTernary<N>> = true;
 template <class S>
-  requires(!S::affine &&
-           (std::same_as<typename S::format, formats::Ternary> || std::same_as<typename S::format, formats::Binary>))
+  requires(!S::affine && ternary_or_binary<typename S::format>)
 struct DefaultRuleOf<S> {
   using type = AbsMean;
 };

@@ -23,7 +23,7 @@ QuantizedActivations<S> encode_activations(const Eigen::MatrixBase<Derived>& x, 
   constexpr int parts = Activations::parts;
   constexpr int low = S::affine ? -Activations::offset : -Activations::top;
   constexpr int high = Activations::top - Activations::offset;
-  const typename Activations::Shape shape{x.rows(), x.cols()};
+  const typename Activations::Shape shape(x.rows(), x.cols());
   AlignedArray<std::int8_t> codes(static_cast<std::size_t>(shape.bytes()));
   AlignedArray<float> scales(static_cast<std::size_t>(shape.scales()));
   AlignedArray<std::int8_t> zeros(static_cast<std::size_t>(S::affine ? shape.scales() : 0));

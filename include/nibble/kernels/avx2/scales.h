@@ -15,6 +15,15 @@ template <unsigned B> struct ScaleLanes<isa::Avx2Tag<B>, formats::Float32> {
   static __m256 load(const std::uint32_t* codes) { return _mm256_loadu_ps(reinterpret_cast<const float*>(codes)); }
 };
 
+template <unsigned B, int Bits>
+  requires(Bits <= 8)
+struct ScaleLanes<isa::Avx2Tag<B>, formats::UInt<Bits>> {
+  static constexpr bool exists = true;
+  static __m256 load(const std::uint8_t* codes) {
+    return _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(codes))));
+  }
+};
+
 template <unsigned B> struct ScaleLanes<isa::Avx2Tag<B>, formats::E8M0> {
   static constexpr bool exists = true;
   static __m256 load(const std::uint8_t* codes) {

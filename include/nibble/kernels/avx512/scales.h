@@ -15,6 +15,15 @@ template <unsigned B> struct ScaleLanes<isa::Avx512Tag<B>, formats::Float32> {
   static __m512 load(const std::uint32_t* codes) { return _mm512_loadu_ps(reinterpret_cast<const float*>(codes)); }
 };
 
+template <unsigned B, int Bits>
+  requires(Bits <= 8)
+struct ScaleLanes<isa::Avx512Tag<B>, formats::UInt<Bits>> {
+  static constexpr bool exists = true;
+  static __m512 load(const std::uint8_t* codes) {
+    return _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(codes))));
+  }
+};
+
 template <unsigned B> struct ScaleLanes<isa::Avx512Tag<B>, formats::E8M0> {
   static constexpr bool exists = true;
   static __m512 load(const std::uint8_t* codes) {
@@ -30,7 +39,18 @@ template <unsigned B, int E, int M, int Bias, formats::Special S, formats::Sign 
 struct ScaleLanes<isa::Avx512Tag<B>, formats::MiniFloat<E, M, Bias, S, Sg>> {
   using Format = formats::MiniFloat<E, M, Bias, S, Sg>;
   static constexpr bool exists = true;
+  /// Where a half has the sign and the fields.
+  static constexpr int half = M <= 10 ? 0x8000 | ((1 << (E + M)) - 1) << (M <= 10 ? 10 - M : 0) : 0;
   static __m512 load(const typename Format::code_type* codes) {
+    if constexpr (sizeof(typename Format::code_type) == 1 && E <= 5 && Format::is_signed) {
+      // By way of halves: the sign at the top, copies of it and the fields below, the copies wiped.
+      const __m256i words = _mm256_cvtepu8_epi16(_mm_loadu_si128(reinterpret_cast<const __m128i*>(codes)));
+      const __m256i top = _mm256_slli_epi16(words, 15 - E - M);
+      const __m256i fields =
+          _mm256_and_si256(_mm256_srai_epi16(top, 5 - E), _mm256_set1_epi16(static_cast<short>(half)));
+      return _mm512_mul_ps(_mm512_cvtph_ps(fields),
+                           _mm512_set1_ps(static_cast<float>(formats::power_of_two(15 - Bias))));
+    }
     __m512i code;
     if constexpr (sizeof(typename Format::code_type) == 1)
       code = _mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(codes)));

@@ -22,30 +22,59 @@ template <int Bits> std::uint32_t panel_code(const Panel& panel, std::ptrdiff_t 
   return code;
 }
 
-/// See IntegerTile. `Top` is the largest byte of tile.lookup (at most 128), 0 where codes are the bytes themselves;
-/// `Scale` the format of the scales of W: formats::Float32, or one that ScaleLanes<Tag, Scale> exists for.
-template <class Tag, int Bits, int Top, class Scale, bool Affine, bool Grouped> struct IntegerDot {
+/// The byte that number i of row r in quantum q stands for; see CodeMap and IntegerTile.
+template <class Code> int panel_byte(const Panel& panel, const std::uint8_t* lookup, std::ptrdiff_t q, int r, int i) {
+  const std::uint32_t code = panel_code<Code::bits>(panel, q / Code::dim, r, i);
+  if (Code::identity) return static_cast<int>(code);
+  const int d = static_cast<int>(q % Code::dim);
+  const int byte = lookup[(d / Code::fields << Code::bits) + static_cast<int>(code)];
+  return byte >> (d % Code::fields * Code::width) & ((1 << Code::width) - 1);
+}
+
+/// Whether Tag's IntegerDot decodes such codes; others are unpacked to bytes first.
+template <class Tag, class Code> inline constexpr bool decodes_in_place = true;
+
+/// See IntegerTile. `Code` is a CodeMap; `Run` is the step in quanta where the kernel is compiled for it, else 0; `Scale`
+/// the format of the scales of W, one that ScaleLanes<Tag, Scale> exists for, or an IntegerScale of one.
+template <class Tag, class Code, int Run, class Scale, bool Affine, bool Grouped> struct IntegerDot {
   static void run(const IntegerTile& tile, int columns) {
     for (int c = 0; c < columns; ++c) {
       for (int r = 0; r < lanes; ++r) {
         float sum = 0;
+        std::uint32_t whole = 0;
+        std::ptrdiff_t run = 0;
         for (std::ptrdiff_t first = 0, s = 0; first < tile.quanta; first += tile.step, ++s) {
           // Unsigned: wraps as the SIMD paths do.
           std::uint32_t total = static_cast<std::uint32_t>(tile.x_starts[s * columns + c]);
           if (Affine) total += tile.w_zeros[s * lanes + r] * static_cast<std::uint32_t>(tile.x_zeros[s * columns + c]);
+          if (tile.w_sums != nullptr)
+            total += static_cast<std::uint32_t>(tile.w_sums[s * lanes + r]) *
+                     static_cast<std::uint32_t>(tile.x_offsets[s * columns + c]);
           const std::ptrdiff_t end = first + tile.step < tile.quanta ? first + tile.step : tile.quanta;
-          for (std::ptrdiff_t q = first; q < end; ++q) {
-            for (int i = 0; i < 4; ++i) {
-              const std::uint32_t code = panel_code<Bits>(tile.panel, q, r, i);
-              const int byte = static_cast<int>(Top > 0 ? tile.lookup[code] : code);
-              total += static_cast<std::uint32_t>(byte * tile.x[4 * (q * columns + c) + i]);
+          for (std::ptrdiff_t q = first; q < end; ++q)
+            for (int i = 0; i < 4; ++i)
+              total += static_cast<std::uint32_t>(panel_byte<Code>(tile.panel, tile.lookup, q, r, i) *
+                                                  tile.x[4 * (q * columns + c) + i]);
+          const auto code = static_cast<const typename Scale::code_type*>(tile.w_scales)[s * lanes + r];
+          if constexpr (integer_scales<Scale>) {
+            whole += total * code;
+            if (tile.totals == nullptr && ((s + 1) % tile.flush == 0 || end == tile.quanta)) {
+              using Super = typename Scale::super;
+              const auto super =
+                  static_cast<const typename Super::code_type*>(tile.w_supers)[run++ * tile.super_stride + r];
+              sum = std::fma(static_cast<float>(static_cast<std::int32_t>(whole)), Super::decode(super), sum);
+              whole = 0;
             }
+          } else {
+            float scale = Scale::decode(code);
+            if (Grouped) scale *= tile.x_scales[s * columns + c];
+            sum = std::fma(static_cast<float>(static_cast<std::int32_t>(total)), scale, sum);
           }
-          float scale = Scale::decode(static_cast<const typename Scale::code_type*>(tile.w_scales)[s * lanes + r]);
-          if (Grouped) scale *= tile.x_scales[s * columns + c];
-          sum = std::fma(static_cast<float>(static_cast<std::int32_t>(total)), scale, sum);
         }
-        tile.y[c * lanes + r] = sum * tile.factors[c];
+        if (integer_scales<Scale> && tile.totals != nullptr)
+          tile.totals[c * lanes + r] = static_cast<std::int32_t>(whole);
+        else
+          tile.y[c * lanes + r] = sum * tile.factors[c];
       }
     }
   }
@@ -66,12 +95,13 @@ template <class Tag> struct ActivationSums {
   }
 };
 
-/// out[q][4 r + i] = the byte that the code at place 4 q + i of row r stands for in `lookup` (2^bits bytes), for all q.
-template <class Tag, int Bits> struct UnpackBytes {
+/// out[q][4 r + i] = the byte of number i of row r in quantum q, for all `quanta` of them, a multiple of Code::block.
+template <class Tag, class Code> struct UnpackBytes {
   static void run(const Panel& panel, const std::uint8_t* lookup, std::ptrdiff_t quanta, std::uint8_t* out) {
     for (std::ptrdiff_t q = 0; q < quanta; ++q)
       for (int r = 0; r < lanes; ++r)
-        for (int i = 0; i < 4; ++i) out[q * 64 + 4 * r + i] = lookup[panel_code<Bits>(panel, q, r, i)];
+        for (int i = 0; i < 4; ++i)
+          out[q * 64 + 4 * r + i] = static_cast<std::uint8_t>(panel_byte<Code>(panel, lookup, q, r, i));
   }
 };
 

@@ -50,5 +50,42 @@ TEST(IntegerProduct, ExtremesDoNotSaturateOrOverflow) {
   }
 }
 
+#if defined __x86_64__
+// On a CPU with AVX-VNNI, where all other tests run that, the sums of plain AVX2 are tested here.
+TEST(AvxVnni, EqualsAvx2) {
+  if (!isa::has_avx_vnni()) GTEST_SKIP() << "NOT TESTED: this CPU has no AVX-VNNI";
+  std::mt19937 random(3);
+  alignas(64) std::uint8_t codes[64 * 16];
+  std::int8_t x[4 * 16 * 5];
+  for (std::uint8_t& c : codes) c = static_cast<std::uint8_t>(random());
+  for (std::int8_t& v : x) v = static_cast<std::int8_t>(static_cast<int>(random() % 255) - 127);
+  const std::vector<float> scales(16, 1.0f), factors(5, 1.0f);
+  std::int32_t sums[5];
+  const std::vector<std::int32_t> starts(5, 0);
+  kernels::ActivationSums<isa::Portable>::run(x, 5, 16, 16, sums);
+  float expected[5 * 16], y[5 * 16];
+  kernels::IntegerTile tile;
+  tile.panel.plane[0] = codes;
+  tile.x = x;
+  tile.w_scales = scales.data();
+  tile.x_sums = sums;
+  tile.x_starts = starts.data();
+  tile.factors = factors.data();
+  tile.quanta = tile.step = 16;
+  const auto check = [&]<class Code>(Code) {
+    using namespace kernels;
+    tile.y = expected;
+    IntegerDot<isa::Portable, Code, 0, formats::Float32, false, false>::run(tile, 5);
+    tile.y = y;
+    avx2::Dot<isa::baseline, Code, formats::Float32, false, false, avx2::MaddSums<isa::baseline, Code>>::run(tile, 5);
+    EXPECT_TRUE(std::equal(y, y + 80, expected));
+    avx2::Dot<isa::baseline, Code, formats::Float32, false, false, avx2::VnniSums<isa::baseline, Code>>::run(tile, 5);
+    EXPECT_TRUE(std::equal(y, y + 80, expected));
+  };
+  check(kernels::CodeMap<8, 0>{});
+  check(kernels::CodeMap<4, 0>{});
+}
+#endif
+
 }  // namespace
 }  // namespace nibble

@@ -20,6 +20,9 @@ using UInt = Scheme<formats::UInt<B>, G, S, ZeroPoint>;
 template <class G = PerTensor, class S = formats::Float32> using Ternary = Scheme<formats::Ternary, G, S>;
 template <class G = PerRow, class S = formats::Float32> using Binary = Scheme<formats::Binary, G, S>;
 
+/// Odd integers -(2^B - 1) .. 2^B - 1, each bit a sign, times a scale.
+template <int B, class G = PerRow, class S = formats::Float32> using Bipolar = Scheme<formats::Bipolar<B>, G, S>;
+
 /// 8-bit floats times a scale.
 template <class G = PerRow, class S = formats::Float32> using Fp8E4M3 = Scheme<formats::E4M3FN, G, S>;
 template <class G = PerRow, class S = formats::Float32> using Fp8E5M2 = Scheme<formats::E5M2, G, S>;

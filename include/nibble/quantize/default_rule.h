@@ -9,7 +9,8 @@ namespace nibble {
 template <class S> struct DefaultRuleOf { using type = std::conditional_t<S::affine, MinMax, AbsMax>; };
 template <class S>
   requires(!S::affine &&
-           (std::same_as<typename S::format, formats::Ternary> || std::same_as<typename S::format, formats::Binary>))
+           (std::same_as<typename S::format, formats::Ternary> || std::same_as<typename S::format, formats::Binary> ||
+            std::same_as<typename S::format, formats::Bipolar<1>>))
 struct DefaultRuleOf<S> {
   using type = AbsMean;
 };

@@ -19,12 +19,13 @@ struct Bipolar {
   static constexpr float max() { return static_cast<float>(largest); }
   static constexpr float decode(code_type code) { return static_cast<float>(2 * static_cast<int>(code) - largest); }
   static constexpr code_type encode(float x) {
-    const float half = clamp(x, -max(), max()) / 2;
-    int below = static_cast<int>(half);
-    if (half < static_cast<float>(below)) --below;
-    // 2 below + 1 is the odd integer around x; where x is even, so is the one before it.
-    int code = below + (1 << (B - 1));
-    if (half == static_cast<float>(below) && code % 2 != 0) --code;
+    x = clamp(x, -max(), max());
+    int below = static_cast<int>(x);
+    if (x < static_cast<float>(below)) --below;
+    const bool even = below % 2 == 0;
+    int code = (below + (even ? 1 : 0) + largest) / 2;
+    // An even integer lies half-way.
+    if (even && x == static_cast<float>(below) && code % 2 != 0) --code;
     return static_cast<code_type>(code);
   }
   static std::string name() { return text("bipolar", B); }

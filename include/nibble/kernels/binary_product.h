@@ -191,21 +191,23 @@ template <class Tag, class S, class A> class BinaryProduct {
     for (Index p = begin; p < end; ++p) {
       BinaryTile tile;
       load_panel(p, scratch, tile);
-      const bool plain = op != BitOp::Ternary || has_code_3(tile);
+      // Few columns are done before the codes are looked through.
+      const bool plain = op != BitOp::Ternary || x_.cols() < 4 || has_code_3(tile);
+      const Index height = std::min<Index>(lanes, w_.rows() - p * lanes);
       for (Index t = 0; t < x_.shape().tiles(); ++t) {
         alignas(alignment) float out[max_columns * lanes];
-        const Index first = t * column_tile;
         const Index width = x_.shape().width(t);
+        float* to = y + t * column_tile * stride + p * lanes;
+        for (Index c = 0; c < width; ++c) __builtin_prefetch(to + c * stride, 1);
         load_tile(t, tile);
-        tile.y = out;
+        tile.y = height == lanes ? to : out;
+        tile.stride = height == lanes ? stride : lanes;
         if (plain)
           BinaryDot<Tag, op == BitOp::Ternary ? BitOp::And : op, terms, grouped>::run(tile, static_cast<int>(width));
         else
           BinaryDot<Tag, op, terms, grouped>::run(tile, static_cast<int>(width));
-        const Index height = std::min<Index>(lanes, w_.rows() - p * lanes);
-        for (Index c = 0; c < width; ++c)
-          std::memcpy(y + (first + c) * stride + p * lanes, out + c * lanes,
-                      static_cast<std::size_t>(height) * sizeof(float));
+        for (Index c = 0; height < lanes && c < width; ++c)
+          std::memcpy(to + c * stride, out + c * lanes, static_cast<std::size_t>(height) * sizeof(float));
       }
     }
   }
@@ -214,6 +216,8 @@ template <class Tag, class S, class A> class BinaryProduct {
   using Panels = BitPanels<Tag, S>;
   static constexpr auto weights = Panels::weights;
   static constexpr bool grouped = A::group_inputs != 0;
+  /// Whether each step has a group of W to itself.
+  static constexpr bool own_steps = Cut::size == S::group_inputs;
   static constexpr bool reordered = Panels::width == 2 || Panels::width == 4;
   static constexpr int terms = (S::affine ? 1 : 0) + (A::affine ? 1 : 0);
   static constexpr BitOp op = X::bit_value == BitValue::Bipolar ? BitOp::Xor
@@ -227,7 +231,7 @@ template <class Tag, class S, class A> class BinaryProduct {
     explicit PanelScratch(const BinaryProduct& p)
         : planes(p.panels_.scratch()),
           group_scales(per_lane(p.w_.layout().groups)),
-          scales(per_lane(p.steps_)),
+          scales(per_lane(own_steps ? 0 : p.steps_)),
           zeros(per_lane(S::affine ? p.steps_ : 0)),
           sums(per_lane(A::affine ? p.steps_ : 0)) {
       if constexpr (A::affine) {
@@ -309,11 +313,13 @@ template <class Tag, class S, class A> class BinaryProduct {
     tile.words = panels_.words();
     tile.step = Cut::size / 32;
     panel_scales<Tag>(w_, p, true, scratch.group_scales.data());
-    tile.w_scales = scratch.scales.data();
-    for (Index s = 0; s < steps_; ++s) {
+    prefetch_scales(p + 1);
+    tile.w_scales = own_steps ? scratch.group_scales.data() : scratch.scales.data();
+    for (Index s = 0; s < steps_ && (!own_steps || S::affine); ++s) {
       const Index group = Cut::group_of(s, S::group_inputs);
-      std::memcpy(scratch.scales.data() + s * lanes, scratch.group_scales.data() + group * lanes,
-                  lanes * sizeof(float));
+      if constexpr (!own_steps)
+        std::memcpy(scratch.scales.data() + s * lanes, scratch.group_scales.data() + group * lanes,
+                    lanes * sizeof(float));
       if constexpr (S::affine) {
         for (Index r = 0; r < lanes; ++r)
           scratch.zeros[static_cast<std::size_t>(s * lanes + r)] =
@@ -325,6 +331,15 @@ template <class Tag, class S, class A> class BinaryProduct {
       sum_rows(scratch, tile);
       tile.term_rows[terms - 1] = scratch.sums.data();
     }
+  }
+
+  /// Asks for the scales of a panel, which lie apart from its codes, while the one before it is multiplied.
+  void prefetch_scales(Index p) const {
+    const Index count = w_.layout().groups * lanes;
+    if (Layout<S>::per_tensor || p >= w_.layout().panels) return;
+    const auto* scales = reinterpret_cast<const char*>(w_.scales() + p * count);
+    for (Index at = 0; at < count * static_cast<Index>(sizeof(typename S::scale_code)); at += 64)
+      __builtin_prefetch(scales + at);
   }
 
   /// The sums of the weights of each row, in units, over each step: a product with ones.
@@ -360,8 +375,13 @@ template <class Tag, class S, class A> class BinaryProduct {
 
   /// Ternary weights: whether any is the code that stands for 2. No quantizer chooses it, but a matrix may hold it.
   static bool has_code_3(const BinaryTile& tile) {
-    std::uint32_t found = 0;
-    for (Index i = 0; i < tile.words * lanes; ++i) found |= tile.w[0][i] & tile.w[1][i];
+    std::uint64_t found = 0;
+    for (Index i = 0; i < tile.words * lanes; i += 2) {
+      std::uint64_t low, high;
+      std::memcpy(&low, tile.w[0] + i, sizeof low);
+      std::memcpy(&high, tile.w[1] + i, sizeof high);
+      found |= low & high;
+    }
     return found != 0;
   }
 
@@ -412,10 +432,10 @@ Eigen::MatrixXf operator*(const QuantizedMatrix<S>& w, const BitActivations<A>& 
 }
 
 /// The N x M Hamming distances between rows of W and columns of X, both of one bit: how many of their K bits differ.
-/// Scales play no part. Throws std::invalid_argument where K differs, on fewer than 1 thread and on an instruction set
+/// Scales play no part, but groups of W must be multiples of 4 inputs. Throws std::invalid_argument where K differs, on fewer than 1 thread and on an instruction set
 /// that the CPU lacks.
 template <class S, class A, unsigned Baseline = isa::baseline>
-  requires(S::format::bits == 1 && A::format::bits == 1 && S::panel_rows == kernels::lanes)
+  requires(S::format::bits == 1 && A::format::bits == 1 && S::panel_rows == kernels::lanes && S::group_inputs % 4 == 0)
 Eigen::MatrixXi hamming_distances(const QuantizedMatrix<S>& w, const BitActivations<A>& x,
                                   const GemmOptions& options = {}) {
   if (options.threads < 1) invalid("hamming_distances", "at least 1 thread", options.threads);

@@ -43,8 +43,9 @@ template <unsigned B, BitOp Op, int C> struct BitCounts {
       return;
     }
     constexpr Meet meet = Op == BitOp::Xor ? Meet::Xor : Meet::And;
-    for (int weight = tile.w_bits + tile.x_bits - 2; weight >= 0; --weight) {
-      twice();
+    const int top = tile.w_bits + tile.x_bits - 2;
+    for (int weight = top; weight >= 0; --weight) {
+      if (weight < top) twice();
       const BitPairs pairs = bit_pairs(weight, tile.w_bits, tile.x_bits);
       for (int i = pairs.first; i <= pairs.last; ++i) {
         if (Op == BitOp::And && tile.x_signed && weight - i == tile.x_bits - 1)
@@ -163,7 +164,7 @@ template <unsigned B, BitOp Op, int Terms, bool Grouped> struct BinaryDot<isa::A
     for (int c = 0; c < C; ++c) {
 #pragma GCC unroll 2
       for (int h = 0; h < 2; ++h)
-        _mm256_storeu_ps(tile.y + (part.first + c) * lanes + 8 * h,
+        _mm256_storeu_ps(tile.y + (part.first + c) * tile.stride + 8 * h,
                          _mm256_mul_ps(sum[c][h], _mm256_set1_ps(tile.factors[part.first + c])));
     }
   }

@@ -40,15 +40,17 @@ template <unsigned B, BitOp Op, int C> struct BitCounts {
           const __m512i differ = _mm512_ternarylogic_epi32(both, w1, word(x + C + c), 0x90);  // a & ~(b ^ c)
           total[c] = _mm512_add_epi32(total[c], _mm512_popcnt_epi32(both));
           minus[c] = _mm512_add_epi32(minus[c], _mm512_popcnt_epi32(differ));
+          __asm__("" : "+v"(total[c]), "+v"(minus[c]));
         }
       }
 #pragma GCC unroll 16
       for (int c = 0; c < C; ++c) total[c] = _mm512_sub_epi32(total[c], _mm512_add_epi32(minus[c], minus[c]));
       return;
     }
-    for (int weight = tile.w_bits + tile.x_bits - 2; weight >= 0; --weight) {
-#pragma GCC unroll 16
-      for (int c = 0; c < C; ++c) total[c] = _mm512_add_epi32(total[c], total[c]);
+    const int top = tile.w_bits + tile.x_bits - 2;
+    if (top == 0) return pair<false>(tile, 0, 0, first, end);
+    for (int weight = top; weight >= 0; --weight) {
+      if (weight < top) twice();
       const BitPairs pairs = bit_pairs(weight, tile.w_bits, tile.x_bits);
       for (int i = pairs.first; i <= pairs.last; ++i) {
         if (Op == BitOp::And && tile.x_signed && weight - i == tile.x_bits - 1)
@@ -57,6 +59,11 @@ template <unsigned B, BitOp Op, int C> struct BitCounts {
           pair<false>(tile, i, weight - i, first, end);
       }
     }
+  }
+
+  [[gnu::always_inline]] void twice() {
+#pragma GCC unroll 16
+    for (int c = 0; c < C; ++c) total[c] = _mm512_add_epi32(total[c], total[c]);
   }
 
  private:
@@ -77,6 +84,7 @@ template <unsigned B, BitOp Op, int C> struct BitCounts {
         const __m512i bits = Op == BitOp::Xor ? _mm512_xor_si512(row, word(x + c)) : _mm512_and_si512(row, word(x + c));
         const __m512i count = _mm512_popcnt_epi32(bits);
         total[c] = Minus ? _mm512_sub_epi32(total[c], count) : _mm512_add_epi32(total[c], count);
+        __asm__("" : "+v"(total[c]));
       }
     }
   }
@@ -99,10 +107,7 @@ template <unsigned B, BitOp Op, int Terms, bool Grouped> struct BinaryDot<isa::A
     for (std::ptrdiff_t first = 0, s = 0; first < tile.words; first += tile.step, ++s) {
       avx512::BitCounts<B, Op, C> count;
       count.sum(tile, first, first + tile.step < tile.words ? first + tile.step : tile.words);
-      if (tile.slope == 2) {
-#pragma GCC unroll 16
-        for (int c = 0; c < C; ++c) count.total[c] = _mm512_add_epi32(count.total[c], count.total[c]);
-      }
+      if (tile.slope == 2) count.twice();
       const __m512 scale = _mm512_loadu_ps(tile.w_scales + s * lanes);
 #pragma GCC unroll 16
       for (int c = 0; c < C; ++c) {
@@ -119,7 +124,7 @@ template <unsigned B, BitOp Op, int Terms, bool Grouped> struct BinaryDot<isa::A
     }
 #pragma GCC unroll 16
     for (int c = 0; c < C; ++c)
-      _mm512_storeu_ps(tile.y + c * lanes, _mm512_mul_ps(sum[c], _mm512_set1_ps(tile.factors[c])));
+      _mm512_storeu_ps(tile.y + c * tile.stride, _mm512_mul_ps(sum[c], _mm512_set1_ps(tile.factors[c])));
   }
 };
 

@@ -39,7 +39,8 @@ struct BinaryTile {
   const float* factors = nullptr;                     ///< [column]
   std::ptrdiff_t words = 0;
   std::ptrdiff_t step = 0;
-  float* y = nullptr;              ///< [column][16]
+  float* y = nullptr;  ///< [column][16], columns `stride` floats apart
+  std::ptrdiff_t stride = lanes;
   std::int32_t* counts = nullptr;  ///< [column][16]; see BinaryCount
 };
 
@@ -95,7 +96,7 @@ template <class Tag, BitOp Op, int Terms, bool Grouped> struct BinaryDot {
           if (Grouped) scale *= tile.x_scales[s * columns + c];
           sum = std::fma(static_cast<float>(static_cast<std::int32_t>(total)), scale, sum);
         }
-        tile.y[c * lanes + r] = sum * tile.factors[c];
+        tile.y[c * tile.stride + r] = sum * tile.factors[c];
       }
     }
   }

@@ -48,7 +48,7 @@ template <unsigned B, BitOp Op, int C> struct BitCounts {
       return;
     }
     const int top = tile.w_bits + tile.x_bits - 2;
-    if (top == 0) return pair<false>(tile, 0, 0, first, end);
+    if (top == 0 && !tile.x_signed) return pair<false>(tile, 0, 0, first, end);
     for (int weight = top; weight >= 0; --weight) {
       if (weight < top) twice();
       const BitPairs pairs = bit_pairs(weight, tile.w_bits, tile.x_bits);

@@ -2,6 +2,9 @@
 // BinaryDot.
 #pragma once
 
+#include <bit>
+#include <numeric>
+
 #include "nibble/formats/linear_view.h"
 #include "nibble/kernels/gemm.h"
 #include "nibble/matrix/bit_activations.h"

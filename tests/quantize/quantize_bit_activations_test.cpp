@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <random>
+
 #include "message_of.h"
 #include "quantize/weights.h"
 

@@ -71,13 +71,23 @@ template <class A> struct IntegerActivations {
   static Limit& limit() { return int8_limit(resolve()); }
 };
 
-/// One product to measure: `multiply` computes Y = W X once, `bytes` are W's, `peak` is the limit of its arithmetic.
+/// Activations in bits. `Passes` binary products are what the bits of W and of X, or two ternary operands, come to.
+template <class A, int Passes> struct BitActivationsOf {
+  static constexpr const char* name = "bits";
+  static constexpr double passes = Passes;
+  static BitActivations<A> make(const Eigen::MatrixXf& x) { return quantize_bit_activations<A>(x); }
+  static Limit& limit() { return popcount_limit(resolve()); }
+};
+
+/// One product to measure: `multiply` computes Y = W X once, `bytes` are W's, `peak` is the limit of its arithmetic, of
+/// which a multiply-add takes 2 `passes` operations.
 struct Product {
   Shape shape;
   int threads;
   Index bytes;
   Limit& peak;
   std::function<void()> multiply;
+  double passes = 1;
 };
 
 /// Measures a product beside the limits and, on one thread, the peers; sets the counters.
@@ -88,26 +98,29 @@ template <class S, class X> void run_gemm(benchmark::State& state, const Setting
   const auto x = X::make(random_normal(shape.k, shape.m));
   Eigen::MatrixXf y(shape.n, shape.m);
   const GemmOptions options{threads, {}, parallel(threads).executor};
-  measure_gemm(state, settings,
-               {shape, threads, w->copies[0].bytes(), X::limit(), [&] { gemm(w->next(), x, y, options); }});
+  Product product{shape, threads, w->copies[0].bytes(), X::limit(), [&] { gemm(w->next(), x, y, options); }};
+  if constexpr (requires { X::passes; }) product.passes = X::passes;
+  measure_gemm(state, settings, product);
 }
 
 /// Registers gemm/<scheme>/<activation>/N:<n>/K:<k>/M:<m>/threads:<t>.
+template <class S, class X> void register_gemm_with(const char* scheme, const Settings& settings, const Shape& shape) {
+  for (int threads : settings.threads) {
+    const std::string name =
+        text("gemm/", scheme, "/", X::name, "/N:", shape.n, "/K:", shape.k, "/M:", shape.m, "/threads:", threads);
+    benchmark::RegisterBenchmark(name.c_str(), [&settings, shape, threads](benchmark::State& state) {
+      run_gemm<S, X>(state, settings, shape, threads);
+    });
+  }
+}
+
+/// The same for float activations and, where there are integer products, for two kinds of integer ones.
 template <class S> void register_gemm(const char* scheme, const Settings& settings) {
-  const auto all = [&]<class X>(X, Shape shape) {
-    for (int threads : settings.threads) {
-      const std::string name =
-          text("gemm/", scheme, "/", X::name, "/N:", shape.n, "/K:", shape.k, "/M:", shape.m, "/threads:", threads);
-      benchmark::RegisterBenchmark(name.c_str(), [&settings, shape, threads](benchmark::State& state) {
-        run_gemm<S, X>(state, settings, shape, threads);
-      });
-    }
-  };
   for (const Shape& shape : settings.shapes) {
-    all(FloatActivations{}, shape);
+    register_gemm_with<S, FloatActivations>(scheme, settings, shape);
     if constexpr (has_integer_view<typename S::format>) {
-      all(IntegerActivations<Int<8>>{}, shape);
-      all(IntegerActivations<Int<8, Group<32>>>{}, shape);
+      register_gemm_with<S, IntegerActivations<Int<8>>>(scheme, settings, shape);
+      register_gemm_with<S, IntegerActivations<Int<8, Group<32>>>>(scheme, settings, shape);
     }
   }
 }

@@ -130,9 +130,7 @@ void gemm(const QuantizedMatrix<S>& w, const QuantizedActivations<A>& x, Eigen::
     const kernels::FloatOutput output{y.data(), y.outerStride(), y.rows(), epilogue};
     if (w.cols() == 0) {
       (void)resolve(options.isa);
-      const std::vector<float> zeros(kernels::lanes);
-      for (Index p = 0; p * kernels::lanes < y.rows(); ++p)
-        for (Index m = 0; m < y.cols(); ++m) output.store(p, m, 1, zeros.data());
+      output.store_zeros(y.cols());
     } else {
       kernels::integer_product<false, Baseline>(w, x, output, options);
     }

@@ -1,7 +1,8 @@
-// Products of low-bit matrices, casts of arrays, and the Hadamard transform.
+// Products of low-bit matrices, the quantization of activations, casts of arrays, and the Hadamard transform.
 #pragma once
 
 #include "nibble/kernels/cast.h"
 #include "nibble/kernels/compounds.h"
 #include "nibble/kernels/gemm.h"
 #include "nibble/kernels/hadamard.h"
+#include "nibble/kernels/quantize_activations.h"

@@ -8,9 +8,9 @@ namespace nibble {
 
 /// How a product runs.
 struct GemmOptions {
-  int threads = 1;           ///< parts that panels of 16 rows are spread over; at least 1
-  std::optional<Isa> isa{};  ///< instruction set; by default NIBBLE_ISA's, else the best that the CPU has
-  Executor executor{};       ///< what runs the parts; by default OpenMP where compiled with it, else the caller
+  int threads = 1;                     ///< parts that panels of 16 rows are spread over; at least 1
+  std::optional<Isa> isa{};            ///< instruction set; by default NIBBLE_ISA's, else the best that the CPU has
+  std::optional<Executor> executor{};  ///< runs the parts; by default OpenMP where compiled with it, else the caller
 };
 
 namespace kernels {

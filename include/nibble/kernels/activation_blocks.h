@@ -55,17 +55,18 @@ template <class Registers, class S> struct ActivationBlocks {
     if (c < count) f(std::integral_constant<int, 1>{}, c);
   }
 
-  /// All grids first, then integers by runs of rows, so that each line of them is written at once.
+  /// All grids first, column by column, as memory is read fastest; then integers by runs of rows, so that each line of
+  /// them is written at once.
   static bool whole_columns(const ActivationColumns& t, std::ptrdiff_t count) {
     constexpr std::ptrdiff_t run = 1024;
     ActivationGrids grids;
     ActivationGrids::Found found;
-    cut(count, [&]<int C>(std::integral_constant<int, C>, std::ptrdiff_t c) {
-      found.add(Registers::template grids<C>(t.from(0, 0, c, parts), 1, t.rows, grids, c));
-    });
+    for (std::ptrdiff_t c = 0; c < count; ++c) {
+      const ActivationColumns column = t.from(0, 0, c, parts);
+      found.add(Registers::template grids<1>(column, 1, t.rows, grids, c));
+      keep<1>(column, 1, grids, c);
+    }
     if (!found.invertible) return QuantizeColumns<isa::Portable, S>::run(t, count);
-    cut(count,
-        [&]<int C>(std::integral_constant<int, C>, std::ptrdiff_t c) { keep<C>(t.from(0, 0, c, parts), 1, grids, c); });
     for (std::ptrdiff_t k = 0; k < t.rows; k += run) {
       cut(count, [&]<int C>(std::integral_constant<int, C>, std::ptrdiff_t c) {
         encode<C>(t.from(k, 0, c, parts), 1, t.rows - k < run ? t.rows - k : run, grids, c);

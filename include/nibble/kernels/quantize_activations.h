@@ -66,7 +66,7 @@ void quantize_columns(const char* function, const Eigen::MatrixBase<Derived>& x,
     parallel_for(shape.rows == 0 ? 0 : shape.tiles(), parallel, [&](Index begin, Index end) {
       FloatColumns<std::remove_cvref_t<decltype(in)>> floats(in);
       // Columns between the passes over them, in the L2 cache.
-      const Index together = std::min(shape.rows > 16384 ? Index{4} : shape.tile, shape.cols);
+      const Index together = std::min(shape.rows > 6144 ? Index{4} : shape.tile, shape.cols);
       Eigen::MatrixXf transformed(hadamard != nullptr ? shape.rows : 0, together);
       for (Index tile = begin; tile < end; ++tile) {
         const Index start = tile * shape.tile, width = shape.width(tile);

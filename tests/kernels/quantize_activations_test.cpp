@@ -161,7 +161,8 @@ TYPED_TEST(ActivationRounding, InsideGuardPages) {
   using S = TypeParam;
   using Activations = QuantizedActivations<S>;
   for (Guard guard : {Guard::Before, Guard::After}) {
-    for (const auto& [k, m] : {std::pair(1, 1), {7, 4}, {33, 12 / Activations::parts}, {130, 3}}) {
+    for (const auto& [rows, cols] : {std::pair(1, 1), {7, 4}, {33, 12 / Activations::parts}, {130, 3}}) {
+      const Index k = rows, m = cols;
       const typename Activations::Shape shape{k, m};
       const auto scales = static_cast<std::size_t>(shape.scales());
       GuardedBytes in(static_cast<std::size_t>(k * m) * sizeof(float), guard);

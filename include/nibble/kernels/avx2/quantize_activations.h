@@ -72,7 +72,7 @@ template <unsigned B, class S> struct ActivationRegisters {
   using Activations = QuantizedActivations<S>;
   static constexpr int parts = Activations::parts;
   static constexpr int top = Activations::top, offset = Activations::offset;
-  static constexpr int low = S::affine ? -offset : -top, high = top - offset;
+  static constexpr int lowest = S::affine ? -offset : -top, highest = top - offset;
 
   enum class Side { Both, Positive, Negative };
 
@@ -154,8 +154,8 @@ template <unsigned B, class S> struct ActivationRegisters {
       }
     }
     __m256i bytes = _mm256_packs_epi16(_mm256_packs_epi32(v[0], v[1]), _mm256_packs_epi32(v[2], v[3]));
-    if constexpr (parts == 1) bytes = _mm256_max_epi8(bytes, _mm256_set1_epi8(low));
-    if constexpr (S::affine && high < 127) bytes = _mm256_min_epi8(bytes, _mm256_set1_epi8(high));
+    if constexpr (parts == 1) bytes = _mm256_max_epi8(bytes, _mm256_set1_epi8(lowest));
+    if constexpr (S::affine && highest < 127) bytes = _mm256_min_epi8(bytes, _mm256_set1_epi8(highest));
     constexpr std::size_t width = 4 * C * parts;
     const __m128i upper = _mm256_extracti128_si256(bytes, 1);
     if (width == 4 && quantum == 4) return store<8>(codes, _mm_unpacklo_epi32(_mm256_castsi256_si128(bytes), upper));

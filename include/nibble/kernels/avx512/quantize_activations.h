@@ -71,7 +71,7 @@ template <unsigned B, class S> struct ActivationRegisters {
   using Activations = QuantizedActivations<S>;
   static constexpr int parts = Activations::parts;
   static constexpr int top = Activations::top, offset = Activations::offset;
-  static constexpr int low = S::affine ? -offset : -top, high = top - offset;
+  static constexpr int lowest = S::affine ? -offset : -top, highest = top - offset;
 
   /// What counts of a float: its magnitude, or that of positive or of negative ones only.
   enum class Side { Both, Positive, Negative };
@@ -170,8 +170,8 @@ template <unsigned B, class S> struct ActivationRegisters {
 
   /// Saturated bytes, held to the integers of S; in symmetric schemes no float was above.
   [[gnu::always_inline]] static __m512i held(__m512i bytes) {
-    if constexpr (parts == 1) bytes = _mm512_max_epi8(bytes, _mm512_set1_epi8(low));
-    if constexpr (S::affine && high < 127) bytes = _mm512_min_epi8(bytes, _mm512_set1_epi8(high));
+    if constexpr (parts == 1) bytes = _mm512_max_epi8(bytes, _mm512_set1_epi8(lowest));
+    if constexpr (S::affine && highest < 127) bytes = _mm512_min_epi8(bytes, _mm512_set1_epi8(highest));
     return bytes;
   }
 

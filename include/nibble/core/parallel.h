@@ -31,7 +31,7 @@ struct Parallel {
 };
 
 /// Throws std::invalid_argument in the name of `function` where options.threads < 1 or the executor is an empty function.
-inline void check_parallel(const char* function, const Parallel& options) {
+template <unsigned Baseline = isa::baseline> void check_parallel(const char* function, const Parallel& options) {
   if (options.threads < 1) invalid(function, "at least 1 thread", options.threads);
   if (options.executor != nullptr && !*options.executor)
     invalid(function, "an executor that can be called", "an empty one");

@@ -29,6 +29,7 @@ struct HadamardShape {
   float scale = 1;
 
   /// Throws std::invalid_argument, in the name of `function`, for sizes that the transform does not take.
+  template <unsigned Baseline = isa::baseline>
   HadamardShape(const char* function, Eigen::Index all, Eigen::Index block) : rows(all) {
     const Eigen::Index size = block == 0 ? rows : block;
     if (block != 0 && rows % block != 0) invalid(function, text("a block that divides the ", rows, " rows"), block);

@@ -15,7 +15,7 @@ struct ActivationOptions {
 namespace kernels {
 
 /// Columns of X, a dense expression that is cheap to evaluate, as floats that lie together.
-template <class X> class FloatColumns {
+template <class X, unsigned Baseline = isa::baseline> class FloatColumns {
  public:
   explicit FloatColumns(const X& x) : x_(x) {}
 
@@ -42,7 +42,7 @@ template <class X> class FloatColumns {
 
 /// Makes q the quantized X, or H X where `hadamard` is given, in the memory that it has if that is enough; 0 x 0 where
 /// X turns out not to be finite. All groups get the scale `fixed_scale` where that is given.
-template <class S, class Derived>
+template <class S, class Derived, unsigned Baseline = isa::baseline>
 void quantize_columns(const char* function, const Eigen::MatrixBase<Derived>& x, QuantizedActivations<S>& q,
                       const Parallel& parallel, Isa isa, const HadamardShape* hadamard = nullptr,
                       const float* fixed_scale = nullptr) {

@@ -24,6 +24,7 @@ struct ActivationColumns {
   const float* fixed_scale = nullptr;  ///< the scale of all groups, at least 0; null: as large as each group needs
 
   /// From that row, the first of a group, and that column on. Rows are a multiple of 4.
+  template <unsigned Baseline = isa::baseline>
   ActivationColumns from(std::ptrdiff_t row, std::ptrdiff_t group, std::ptrdiff_t column, int parts) const {
     ActivationColumns t = *this;
     t.x += row + column * stride;
@@ -36,7 +37,7 @@ struct ActivationColumns {
 };
 
 /// What the integers of a group stand for: (integer - zero) * scale.
-struct ActivationGrid {
+template <class Tag> struct ActivationGrid {
   float scale;
   float inverse;  ///< 1 / scale; 0 where that is 0, infinite where the scale is below 2^-128
   int zero = 0;
@@ -75,9 +76,9 @@ template <class Tag, class S> struct QuantizeColumns {
       least = x[k] < least ? x[k] : least;
       finite = finite && std::isfinite(x[k]);
     }
-    ActivationGrid grid(t.fixed_scale != nullptr ? *t.fixed_scale
-                        : S::affine              ? largest / top - least / top
-                                                 : (largest < -least ? -least : largest) / top);
+    ActivationGrid<Tag> grid(t.fixed_scale != nullptr ? *t.fixed_scale
+                             : S::affine              ? largest / top - least / top
+                                                      : (largest < -least ? -least : largest) / top);
     if constexpr (S::affine) {
       grid.zero = formats::nearest_even(formats::clamp(grid.steps(-least), 0, top)) - Activations::offset;
       t.zeros[at] = static_cast<std::int8_t>(grid.zero);

@@ -97,7 +97,7 @@ template <class S, class X> void run_gemm(benchmark::State& state, const Setting
   const auto w = weights<S>(shape.n, shape.k);
   const auto x = X::make(random_normal(shape.k, shape.m));
   Eigen::MatrixXf y(shape.n, shape.m);
-  const GemmOptions options{threads, {}, parallel(threads).executor};
+  const GemmOptions options{threads, {}, executor()};
   Product product{shape, threads, w->copies[0].bytes(), X::limit(), [&] { gemm(w->next(), x, y, options); }};
   if constexpr (requires { X::passes; }) product.passes = X::passes;
   measure_gemm(state, settings, product);

@@ -1,4 +1,4 @@
-// Products of low-bit matrices, casts of arrays, and the Hadamard transform.
+// Products of low-bit matrices, the quantization of activations, casts of arrays, and the Hadamard transform.
 #pragma once
 
 #include "nibble/kernels/binary_product.h"
@@ -6,3 +6,4 @@
 #include "nibble/kernels/compounds.h"
 #include "nibble/kernels/gemm.h"
 #include "nibble/kernels/hadamard.h"
+#include "nibble/kernels/quantize_activations.h"

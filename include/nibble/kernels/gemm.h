@@ -9,10 +9,10 @@ namespace nibble {
 
 /// How a product runs.
 struct GemmOptions {
-  int threads = 1;           ///< parts that panels of 16 rows are spread over; at least 1
-  std::optional<Isa> isa{};  ///< instruction set; by default NIBBLE_ISA's, else the best that the CPU has
-  Executor executor{};       ///< what runs the parts; by default OpenMP where compiled with it, else the caller
-  Workspace* workspace{};    ///< where scratch memory comes from; by default each call takes and frees its own
+  int threads = 1;                     ///< parts that panels of 16 rows are spread over; at least 1
+  std::optional<Isa> isa{};            ///< instruction set; by default NIBBLE_ISA's, else the best that the CPU has
+  std::optional<Executor> executor{};  ///< runs the parts; by default OpenMP where compiled with it, else the caller
+  Workspace* workspace{};              ///< where scratch memory comes from; by default each call takes its own
 };
 
 namespace kernels {

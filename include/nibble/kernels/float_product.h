@@ -76,6 +76,10 @@ template <class Tag, class S> class FloatProduct {
   /// Whether DecodePanel can decode; else codes are decoded one by one.
   static constexpr bool fast = Layout<S>::height == 16 && S::choices == 1 && F::bits <= 8 && group_places % block == 0;
 
+  /// Whether scales lie as kernels read them; else they are decoded first.
+  static constexpr bool own_scales =
+      std::same_as<typename S::scale::format, formats::Float32> && !S::has_super && !Layout<S>::per_tensor;
+
   /// Wide integers are converted and lose their offset as a zero point; all others are looked up.
   static constexpr Decode style = [] {
     if constexpr (F::bits <= 5 || !fast) {
@@ -85,11 +89,16 @@ template <class Tag, class S> class FloatProduct {
     } else {
       if constexpr (has_integer_view<F>)
         if (integer_view<F>.identity && integer_view<F>.unit == 1) return Decode::Integer;
+      const auto word = [](std::uint32_t c) {
+        return std::bit_cast<std::uint32_t>(F::decode(static_cast<typename F::code_type>(c)));
+      };
+      bool symmetric = F::bits == 8;
       for (std::uint32_t c = 0; c < code_count<F>; ++c) {
-        const float value = F::decode(static_cast<typename F::code_type>(c));
-        if ((std::bit_cast<std::uint32_t>(value) & 0xffff) != 0) return Decode::Memory;
+        if ((word(c) & 0xffff) != 0) return Decode::Memory;
+        const bool nan = (word(c) & 0x7fffffff) > 0x7f800000 && (word(c & 127) & 0x7fffffff) > 0x7f800000;
+        symmetric = symmetric && (nan || word(c) == (word(c & 127) ^ (c >> 7 << 31)));
       }
-      return Decode::Halves;
+      return symmetric ? Decode::SignedHalves : Decode::Halves;
     }
   }();
   /// The values of all codes.
@@ -115,9 +124,10 @@ template <class Tag, class S> class FloatProduct {
 
   struct PanelScratch {
     explicit PanelScratch(const Layout<S>& layout)
-        : scales(static_cast<std::size_t>(fast ? layout.groups * lanes : 0)),
+        : scales(static_cast<std::size_t>(fast && !own_scales ? layout.groups * lanes : 0)),
           zeros(static_cast<std::size_t>(fast && has_zeros ? layout.groups * lanes : 0)) {}
     AlignedArray<float> scales, zeros;
+    const float* panel_scales = nullptr;
     Panel codes;
   };
 
@@ -133,9 +143,14 @@ template <class Tag, class S> class FloatProduct {
     const Layout<S>& layout = w_.layout();
     for (std::size_t i = 0; i < layout.planes.count; ++i)
       scratch.codes.plane[i] = w_.plane(i) + p * layout.panel_bytes(i);
-    panel_scales<Tag>(w_, p, true, scratch.scales.data());
     const Index count = layout.groups * lanes;
     const Index first = layout.per_tensor ? 0 : p * count;
+    if constexpr (own_scales) {
+      scratch.panel_scales = reinterpret_cast<const float*>(w_.scales() + first);
+    } else {
+      panel_scales<Tag>(w_, p, true, scratch.scales.data());
+      scratch.panel_scales = scratch.scales.data();
+    }
     if constexpr (has_zeros)
       for (Index i = 0; i < count; ++i)
         scratch.zeros.data()[i] =
@@ -146,7 +161,7 @@ template <class Tag, class S> class FloatProduct {
     DecodeTile tile;
     tile.panel = scratch.codes;
     tile.values = values();
-    tile.scales = scratch.scales.data();
+    tile.scales = scratch.panel_scales;
     tile.zeros = has_zeros ? scratch.zeros.data() : nullptr;
     tile.group = group_places == 0 ? w_.layout().places / 4 : group_places / 4;
     return tile;

@@ -74,8 +74,8 @@ struct FloatTile {
 };
 
 /// How codes become floats: as integers, by a table of up to 32 floats, by one of up to 256 floats that are bfloat16
-/// numbers, by one of up to 256 other floats.
-enum class Decode { Integer, Floats, Halves, Memory };
+/// numbers, by one of 256 such whose upper half is the lower one negated, by one of up to 256 other floats.
+enum class Decode { Integer, Floats, Halves, SignedHalves, Memory };
 
 /// Decoding of `quanta` quanta of a panel from `first` on, a multiple of block_quanta(bits), as is `group` (the quanta
 /// of one group; the last may be cut short): out[4 q + i][r] = (value(code) - zeros[group][r]) * scales[group][r].

@@ -25,6 +25,33 @@ struct Gather {
   __m512i operator[](int i) const { return _mm512_load_si512(byte[i]); }
 };
 
+/// Byte `shift` / 8 of each of 2^Bits floats.
+template <unsigned B, int Bits> ByteTable<B, Bits> value_bytes(const float* values, unsigned shift) {
+  std::uint8_t column[1 << Bits];
+  for (int i = 0; i < 1 << Bits; i += 16) {
+    const __m512i words = _mm512_srli_epi32(_mm512_loadu_si512(values + i), shift);
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(column + i), _mm512_cvtepi32_epi8(words));
+  }
+  return ByteTable<B, Bits>(column);
+}
+
+/// The bfloat16 in the words of `even` (inputs 0 and 2 of each row) and `odd` (1 and 3), as floats.
+template <unsigned B> void from_words(__m512i even, __m512i odd, __m512 (&v)[4]) {
+  const __m512i top = _mm512_set1_epi32(static_cast<int>(0xffff0000));
+  v[0] = _mm512_castsi512_ps(_mm512_slli_epi32(even, 16));
+  v[1] = _mm512_castsi512_ps(_mm512_slli_epi32(odd, 16));
+  v[2] = _mm512_castsi512_ps(_mm512_and_si512(even, top));
+  v[3] = _mm512_castsi512_ps(_mm512_and_si512(odd, top));
+}
+
+/// The bfloat16 whose bytes are those of `low` and `high`, as floats. Shifts and blends rather than vpermt2b: on Zen 4
+/// instructions of three operands hinder the multiply-adds.
+template <unsigned B> void from_bytes(__m512i low, __m512i high, __m512 (&v)[4]) {
+  constexpr __mmask64 first = 0x5555555555555555;
+  from_words<B>(_mm512_mask_blend_epi8(first, _mm512_slli_epi16(high, 8), low),
+                _mm512_mask_blend_epi8(first, high, _mm512_srli_epi16(low, 8)), v);
+}
+
 template <unsigned B, int Bits, Decode D> struct Values;
 
 /// The code itself plus 2^23, by setting the exponent of that number above it.
@@ -66,33 +93,50 @@ template <unsigned B, int Bits> struct Values<B, Bits, Decode::Floats> {
   }
 };
 
-/// 64 to 256 bfloat16, their bytes in two tables.
-template <unsigned B, int Bits> struct Values<B, Bits, Decode::Halves> {
-  static_assert(Bits >= 6);
+/// 64 bfloat16; the look-up ignores what is above bit 5 of an index.
+template <unsigned B> struct Values<B, 6, Decode::Halves> {
   static constexpr float bias = 0;
-  ByteTable<B, Bits> low, high;
+  __m512i first, second;
 
-  explicit Values(const float* values) : low(bytes(values, 16).data), high(bytes(values, 24).data) {}
+  explicit Values(const float* values) : first(words(values)), second(words(values + 32)) {}
   void load(const Panel& panel, std::ptrdiff_t q, int j, __m512 (&v)[4]) const {
-    static constexpr Gather gather(0, 0, 0, 64);
-    const __m512i codes = PanelBytes<B, Bits>::load(panel, q, j);
-    const __m512i l = low(codes), h = high(codes);
-#pragma GCC unroll 4
-    for (int i = 0; i < 4; ++i)
-      v[i] = _mm512_castsi512_ps(_mm512_maskz_permutex2var_epi8(0xccccccccccccccccull, l, gather[i], h));
+    const __m512i codes = PanelBytes<B, 6>::load(panel, q, j);
+    from_words<B>(_mm512_permutex2var_epi16(first, codes, second),
+                  _mm512_permutex2var_epi16(first, _mm512_srli_epi16(codes, 8), second), v);
   }
 
  private:
-  struct Column {
-    std::uint8_t data[1 << Bits];
-  };
-  static Column bytes(const float* values, unsigned shift) {
-    Column column;
-    for (int i = 0; i < 1 << Bits; i += 16) {
-      const __m512i words = _mm512_srli_epi32(_mm512_loadu_si512(values + i), shift);
-      _mm_storeu_si128(reinterpret_cast<__m128i*>(column.data + i), _mm512_cvtepi32_epi8(words));
-    }
-    return column;
+  static __m512i words(const float* values) {
+    const __m256i a = _mm512_cvtepi32_epi16(_mm512_srli_epi32(_mm512_loadu_si512(values), 16));
+    const __m256i b = _mm512_cvtepi32_epi16(_mm512_srli_epi32(_mm512_loadu_si512(values + 16), 16));
+    return _mm512_inserti64x4(_mm512_castsi256_si512(a), b, 1);
+  }
+};
+
+/// 128 or 256 bfloat16, their bytes in two tables.
+template <unsigned B, int Bits> struct Values<B, Bits, Decode::Halves> {
+  static_assert(Bits >= 7);
+  static constexpr float bias = 0;
+  ByteTable<B, Bits> low, high;
+
+  explicit Values(const float* values) : low(value_bytes<B, Bits>(values, 16)), high(value_bytes<B, Bits>(values, 24)) {}
+  void load(const Panel& panel, std::ptrdiff_t q, int j, __m512 (&v)[4]) const {
+    const __m512i codes = PanelBytes<B, Bits>::load(panel, q, j);
+    from_bytes<B>(low(codes), high(codes), v);
+  }
+};
+
+/// 256 bfloat16 of which those of the upper codes are those of the lower ones, negated: tables of 128, whose look-up
+/// ignores the highest bit of a code, and that bit as the sign.
+template <unsigned B> struct Values<B, 8, Decode::SignedHalves> {
+  static constexpr float bias = 0;
+  ByteTable<B, 7> low, high;
+
+  explicit Values(const float* values) : low(value_bytes<B, 7>(values, 16)), high(value_bytes<B, 7>(values, 24)) {}
+  void load(const Panel& panel, std::ptrdiff_t q, int j, __m512 (&v)[4]) const {
+    const __m512i codes = PanelBytes<B, 8>::load(panel, q, j);
+    const __m512i sign = _mm512_set1_epi8(static_cast<char>(0x80));
+    from_bytes<B>(low(codes), _mm512_ternarylogic_epi32(high(codes), codes, sign, 0x78), v);  // high ^ (codes & sign)
   }
 };
 

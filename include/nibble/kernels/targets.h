@@ -10,5 +10,6 @@
 #include "nibble/kernels/avx512/hadamard.h"
 #include "nibble/kernels/avx512/integer.h"
 #include "nibble/kernels/portable/cast.h"
+#include "nibble/kernels/portable/float.h"
 #include "nibble/kernels/portable/hadamard.h"
 #include "nibble/kernels/portable/kernels.h"

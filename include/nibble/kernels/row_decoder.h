@@ -1,0 +1,168 @@
+// From 16 rows of W to floats where panels are one row high: tables of a row or a group, vector formats.
+#pragma once
+
+#include "nibble/kernels/panel_decoder.h"
+
+namespace nibble::kernels {
+
+/// See panel_decoder.h. Lanes of the kernels are inputs of one row. Of a vector format each component is decoded as a
+/// format of its own, with the same codes: place d * 64 Q + 64 q + 16 i + l is component d of code 64 q + 4 l + i, where
+/// a row has Q quanta. 16 decoded rows are transposed.
+template <class Tag, class S> class RowDecoder {
+ public:
+  using F = typename S::format;
+  using Table = ValueTable<S>;
+  static constexpr Index group_codes = Layout<S>::group_codes;
+  static constexpr Index block = 64 * block_quanta(F::bits);
+  /// Whether the kernels can take the scale of a group as one number; else they take one for each 4 codes.
+  static constexpr bool coarse = group_codes % block == 0;
+  static constexpr bool table_per_group = S::table_size > 0 && group_size<typename S::table_group> > 0;
+  static constexpr bool exists =
+      Layout<S>::height == 1 && !S::affine && group_codes % 4 == 0 && (!table_per_group || coarse);
+  static constexpr Decode how = exists ? Table::how(Tag::id) : Decode::Floats;
+  using C = Codec<F::bits, how>;
+  static constexpr Lanes kind = coarse ? Lanes::Inputs : Lanes::FineInputs;
+
+  class Scratch {
+   public:
+    explicit Scratch(const RowDecoder& decoder)
+        : scales_(static_cast<std::size_t>(lanes * decoder.groups())),
+          fine_(static_cast<std::size_t>(coarse ? 0 : lanes * decoder.quanta_ * lanes)),
+          tables_(static_cast<std::size_t>(S::table_size > 0 ? lanes * decoder.tables_per_row_ * row_values : 0)),
+          rows_(static_cast<std::size_t>(lanes * unit)),
+          sums_(static_cast<std::size_t>(lanes * direct_columns * lanes)) {}
+
+   private:
+    friend RowDecoder;
+    Index panel_ = 0, height_ = 0;
+    AlignedArray<float> scales_;  // [row][group]
+    AlignedArray<float> fine_;    // [row][quantum][lane]
+    AlignedArray<float> tables_;  // [row][table][component][code]
+    AlignedArray<float> rows_;    // [row][unit]
+    AlignedArray<float> sums_;    // [row][column][lane]
+  };
+
+  explicit RowDecoder(const QuantizedMatrix<S>& w)
+      : w_(w),
+        quanta_(w.layout().places / 64),
+        tables_per_row_(table_per_group ? w.layout().groups : 1),
+        values_(S::table_size > 0 ? nullptr : Table::fixed()) {}
+
+  static constexpr Index unit = std::max<Index>(block, 256);
+  static constexpr bool spread = true;  ///< x of `direct` is [place / 16][c][place % 16]
+  Index places() const { return S::dim * 64 * quanta_; }
+  Index place(Index k) const {
+    const Index c = k / S::dim, in = c % 64;
+    return (k % S::dim * quanta_ + c / 64) * 64 + in % 4 * 16 + in / 4;
+  }
+
+  void load(Index p, Scratch& scratch) const {
+    const Index first = p * lanes;
+    scratch.panel_ = p;
+    scratch.height_ = std::min<Index>(lanes, w_.rows() - first);
+    load_scales(scratch);
+    if constexpr (S::table_size > 0)
+      for (Index r = 0; r < scratch.height_; ++r)
+        for (Index t = 0; t < tables_per_row_; ++t)
+          Table::write(w_.table(first + r, t), scratch.tables_.data() + (r * tables_per_row_ + t) * row_values);
+  }
+
+  void decode(Index k, Index depth, Scratch& scratch, float* out) const {
+    std::fill_n(scratch.rows_.data() + scratch.height_ * unit, (lanes - scratch.height_) * unit, 0.0f);
+    for (const Index end = k + depth; k < end;) {
+      const Index q = k / 64 % quanta_;
+      const Index run = std::min((end - k) / 64, run_of(q, unit / 64));
+      for (Index r = 0; r < scratch.height_; ++r) {
+        DecodeTile tile = tile_of(r, q, k / 64 / quanta_, run, scratch);
+        tile.out = scratch.rows_.data() + r * unit;
+        DecodePanel<Tag, C, kind>::run(tile);
+      }
+      TransposeRows<Tag>::run(scratch.rows_.data(), unit, 64 * run, out);
+      out += 64 * run * lanes;
+      k += 64 * run;
+    }
+  }
+
+  void direct(const float* x, Index columns, Scratch& scratch, float* y) const {
+    std::fill_n(scratch.sums_.data(), scratch.sums_.size(), 0.0f);
+    // As many inputs at a time as keep x in the L1 cache.
+    const Index most = round_up(std::max<Index>(64 / columns, 1), block / 64);
+    for (Index d = 0; d < S::dim; ++d) {
+      for (Index q = 0, run = 0; q < quanta_; q += run) {
+        run = run_of(q, most);
+        for (Index r = 0; r < scratch.height_; ++r)
+          FloatDirect<Tag, C, false, kind>::run({tile_of(r, q, d, run, scratch), x + (d * quanta_ + q) * 64 * columns,
+                                                 scratch.sums_.data() + r * columns * lanes},
+                                                static_cast<int>(columns));
+      }
+    }
+    alignas(alignment) float turned[lanes * lanes];
+    for (Index c = 0; c < columns; ++c) {
+      TransposeRows<Tag>::run(scratch.sums_.data() + c * lanes, columns * lanes, lanes, turned);
+      for (Index l = 0; l < lanes; ++l)
+        for (Index r = 0; r < lanes; ++r) y[c * lanes + r] += turned[l * lanes + r];
+    }
+  }
+
+ private:
+  static constexpr Index row_values = S::dim * Table::size;
+  Index groups() const { return w_.layout().groups; }
+  Index group_quanta() const { return coarse && group_codes > 0 ? group_codes / 64 : quanta_; }
+
+  /// Quanta from q on, at most about `most`, that one call of a kernel can take: whole groups or a part of one.
+  Index run_of(Index q, Index most) const {
+    const Index group = group_quanta();
+    const bool whole = group <= most && !table_per_group;
+    return std::min(quanta_ - q, whole ? most / group * group : std::min(most, group - q % group));
+  }
+
+  /// Component d of `run` quanta from q on of row r.
+  DecodeTile tile_of(Index r, Index q, Index d, Index run, const Scratch& scratch) const {
+    const Layout<S>& layout = w_.layout();
+    const Index group = group_quanta();
+    DecodeTile tile;
+    for (std::size_t i = 0; i < layout.planes.count; ++i)
+      tile.panel.plane[i] = w_.plane(i) + (scratch.panel_ * lanes + r) * layout.panel_bytes(i) +
+                            quantum_line(q, layout.planes.width[i]);
+    tile.values = values_;
+    if constexpr (S::table_size > 0)
+      tile.values = scratch.tables_.data() + (r * tables_per_row_ + (table_per_group ? q / group : 0)) * row_values;
+    tile.values += d * Table::size;
+    tile.scales = coarse ? scratch.scales_.data() + r * groups() + q / group
+                         : scratch.fine_.data() + (r * quanta_ + q) * lanes;
+    tile.quanta = run;
+    tile.group = group;
+    return tile;
+  }
+
+  void load_scales(Scratch& scratch) const {
+    using Format = typename S::scale::format;
+    const Index first = scratch.panel_ * lanes, count = scratch.height_ * groups();
+    float* scales = scratch.scales_.data();
+    if constexpr (Layout<S>::per_tensor) {
+      std::fill_n(scales, count, w_.group(0, 0).scale);
+    } else {
+      const auto* codes = w_.scales() + first * groups();
+      const Index whole = count / lanes * lanes;
+      DecodeScales<Tag, Format>::run(codes, whole, scales);
+      for (Index i = whole; i < count; ++i) scales[i] = Format::decode(codes[i]);
+      if (S::has_super)
+        for (Index i = 0; i < count; ++i) scales[i] *= w_.super_scale(first + i / groups(), i % groups());
+    }
+    if constexpr (!coarse) {
+      constexpr Index in_group = group_codes / 4;
+      for (Index r = 0; r < scratch.height_; ++r) {
+        float* out = scratch.fine_.data() + r * quanta_ * lanes;
+        for (Index i = 0; i < w_.layout().codes; i += group_codes)
+          std::fill_n(out + i / 4, std::min(in_group, quanta_ * lanes - i / 4), scales[r * groups() + i / group_codes]);
+      }
+    }
+  }
+
+  const QuantizedMatrix<S>& w_;
+  Index quanta_;  // per row
+  Index tables_per_row_;
+  const float* values_;
+};
+
+}  // namespace nibble::kernels

@@ -21,11 +21,17 @@ template <class S> QuantizedMatrix<S> random_matrix(Index n, Index k, unsigned s
   }
   for (Index i = 0; i < parts.codes.size(); ++i) {
     typename S::code_type code;
-    float value[S::dim] = {};
+    const auto finite = [&](int choice) {
+      float value[S::dim] = {};
+      decode_to<typename S::format>(code, {parts.table(0, 0), choice}, value);
+      return std::all_of(value, value + S::dim, [](float v) { return std::isfinite(v); });
+    };
+    bool all = true;
     do {
       code = static_cast<typename S::code_type>(pick(code_count<typename S::format>));
-      decode_to<typename S::format>(code, {parts.table(0, 0), 0}, value);
-    } while (!std::isfinite(value[0]));
+      all = true;
+      for (int choice = 0; choice < S::choices; ++choice) all = all && finite(choice);
+    } while (!all);
     parts.codes.data()[i] = code;
   }
   for (Index i = 0; i < parts.scales.size(); ++i) {

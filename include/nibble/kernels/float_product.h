@@ -13,22 +13,44 @@ using DecoderOf =
     std::conditional_t<PanelDecoder<Tag, S>::exists, PanelDecoder<Tag, S>,
                        std::conditional_t<RowDecoder<Tag, S>::exists, RowDecoder<Tag, S>, SlowDecoder<Tag, S>>>;
 
-/// Calls f(m, column) for each column of X as floats. Throws std::invalid_argument where one has a NaN or an infinity.
-template <class Derived, class F>
-void for_columns(const Eigen::MatrixBase<Derived>& x, const Parallel& parallel, F&& f) {
-  parallel_for(x.cols(), parallel, [&](Index begin, Index end) {
-    Eigen::VectorXf column(x.rows());
-    for (Index m = begin; m < end; ++m) {
-      column = x.col(m).template cast<float>();
-      if (!column.allFinite()) invalid("gemm", "finite activations", text("a NaN or an infinity in column ", m));
-      f(m, column);
+/// The width of tile t of X of `cols` columns.
+inline Index width_of(Index t, Index cols) {
+  return std::min(column_tile, cols - t * column_tile);
+}
+
+/// Whether none of `count` numbers is a NaN or an infinity: only their products with 0 are not 0.
+inline bool all_finite(const float* x, Index count) {
+  return (Eigen::Map<const Eigen::ArrayXf>(x, count) * 0.0f).sum() == 0;
+}
+inline bool all_finite(const Eigen::bfloat16* x, Index count) {
+  unsigned all = 0;
+  for (Index i = 0; i < count; ++i) all |= (std::bit_cast<std::uint16_t>(x[i]) & 0x7f80u) + 0x80u;
+  return (all & 0x8000) == 0;
+}
+
+/// Calls f(tile, columns) for each tile of X, with its columns as contiguous numbers of type T, far enough apart not to
+/// collide in a cache. Throws std::invalid_argument where X has a NaN or an infinity.
+template <class T, class Derived, class F>
+void for_tiles(const Eigen::MatrixBase<Derived>& x, const Parallel& parallel, F&& f) {
+  parallel_for((x.cols() + column_tile - 1) / column_tile, parallel, [&](Index begin, Index end) {
+    Eigen::Matrix<T, Eigen::Dynamic, Eigen::Dynamic> memory(round_up(x.rows(), 64) + 32, column_tile);
+    for (Index t = begin; t < end; ++t) {
+      const Index first = t * column_tile;
+      auto columns = memory.topLeftCorner(x.rows(), width_of(t, x.cols()));
+      columns = x.middleCols(first, columns.cols()).template cast<T>();
+      for (Index c = 0; c < columns.cols(); ++c)
+        if (!all_finite(&columns.coeffRef(0, c), x.rows()))
+          invalid("gemm", "finite activations", text("a NaN or an infinity in column ", first + c));
+      f(t, columns);
     }
   });
 }
 
-/// The width of tile t of X of `cols` columns.
-inline Index width_of(Index t, Index cols) {
-  return std::min(column_tile, cols - t * column_tile);
+/// Calls f(c, k0, k1) so that all columns c of a tile take their turn for some inputs k0 .. k1 - 1, then for the next.
+template <class F> void by_blocks(Index columns, Index inputs, F&& f) {
+  constexpr Index block = 256;
+  for (Index k = 0; k < inputs; k += block)
+    for (Index c = 0; c < columns; ++c) f(c, k, std::min(inputs, k + block));
 }
 
 /// Writes sums[m - begin][0 .. height - 1] to the columns m = begin .. end - 1 of Y.
@@ -43,19 +65,17 @@ template <class Tag, class S> class FloatProduct {
   /// Packs X. Throws std::invalid_argument where it has a NaN or an infinity.
   template <class Derived>
   FloatProduct(const QuantizedMatrix<S>& w, const Eigen::MatrixBase<Derived>& x, const Parallel& parallel)
-      : w_(w),
-        decoder_(w),
-        cols_(x.cols()),
-        depth_(decoder_.places()),
-        x_(static_cast<std::size_t>(depth_ * cols_)) {
-    for_columns(x, parallel, [&](Index m, const Eigen::VectorXf& column) {
-      const Index width = width_of(m / column_tile, cols_);
-      float* out = x_.data() + m / column_tile * column_tile * depth_;
-      const Index c = m % column_tile;
-      for (Index k = 0; k < w_.cols(); ++k) {
-        const Index at = decoder_.place(k);
-        out[Decoder::spread && few() ? (at / lanes * width + c) * lanes + at % lanes : at * width + c] = column[k];
-      }
+      : w_(w), decoder_(w), cols_(x.cols()), depth_(decoder_.places()), x_(static_cast<std::size_t>(depth_ * cols_)) {
+    for_tiles<float>(x, parallel, [&](Index t, const auto& columns) {
+      float* out = x_.data() + t * column_tile * depth_;
+      const Index width = columns.cols();
+      by_blocks(width, w_.cols(), [&](Index c, Index k0, Index k1) {
+        const float* in = &columns.coeffRef(0, c);
+        for (Index k = k0; k < k1; ++k) {
+          const Index at = decoder_.place(k);
+          out[Decoder::spread && few() ? (at / lanes * width + c) * lanes + at % lanes : at * width + c] = in[k];
+        }
+      });
     });
   }
 

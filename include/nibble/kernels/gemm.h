@@ -1,7 +1,7 @@
 // The products: W * X and gemm(W, X, Y).
 #pragma once
 
-#include "nibble/kernels/float_product.h"
+#include "nibble/kernels/bfloat16_product.h"
 #include "nibble/kernels/integer_product.h"
 
 namespace nibble {
@@ -64,6 +64,11 @@ void gemm(const QuantizedMatrix<S>& w, const Eigen::MatrixBase<Derived>& x, Eige
   kernels::check_product(w, x.rows(), x.cols(), memory.first, memory.second, y, options);
   const Parallel parallel{options.threads, options.executor};
   dispatch(resolve(options.isa), [&](auto tag) {
+    using Pairs = kernels::BFloat16Product<decltype(tag), S>;
+    if constexpr (Pairs::exists && std::same_as<typename Derived::Scalar, Eigen::bfloat16>) {
+      if (x.cols() >= Pairs::least_columns && kernels::BFloat16Dot<decltype(tag)>::available())
+        return kernels::run_product(Pairs(w, x, parallel), w.rows(), y, parallel);
+    }
     const kernels::FloatProduct<decltype(tag), S> product(w, x, parallel);
     kernels::run_product(product, w.rows(), y, parallel);
   });

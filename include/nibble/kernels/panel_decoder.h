@@ -127,13 +127,18 @@ template <class Tag, class S> class PanelDecoder {
     AlignedArray<std::uint32_t> above_;
   };
 
-  explicit PanelDecoder(const QuantizedMatrix<S>& w) : w_(w) {
-    if constexpr (how == Decode::Integer || how == Decode::Minifloat) {
-    } else if constexpr (S::table_size == 0) {
-      values_ = Table::fixed();
-    } else {
+  /// `short_values`: with values rounded to bfloat16.
+  explicit PanelDecoder(const QuantizedMatrix<S>& w, bool short_values = false) : w_(w) {
+    if constexpr (how != Decode::Integer && how != Decode::Minifloat) {
+      if (S::table_size == 0 && !short_values) {
+        values_ = Table::fixed();
+        return;
+      }
       table_ = AlignedArray<float>(static_cast<std::size_t>(Table::size));
-      if (w.layout().tables.size() > 0) Table::write(w.table(0, 0), table_.data());
+      if (S::table_size == 0 || w.layout().tables.size() > 0) Table::write(w.table(0, 0), table_.data());
+      if (short_values)
+        for (Index i = 0; i < Table::size; ++i)
+          table_.data()[i] = static_cast<float>(static_cast<Eigen::bfloat16>(table_.data()[i]));
       values_ = table_.data();
     }
   }
@@ -142,7 +147,8 @@ template <class Tag, class S> class PanelDecoder {
   Index places() const { return w_.layout().places; }
   Index place(Index k) const { return Layout<S>::place(k); }
 
-  void load(Index p, Scratch& scratch) const {
+  /// `supers`: with the super-scales in the scales.
+  void load(Index p, Scratch& scratch, bool supers = true) const {
     const Layout<S>& layout = w_.layout();
     DecodeTile& tile = scratch.tile;
     for (std::size_t i = 0; i < layout.planes.count; ++i) tile.panel.plane[i] = w_.plane(i) + p * layout.panel_bytes(i);
@@ -151,11 +157,11 @@ template <class Tag, class S> class PanelDecoder {
     tile.quanta = layout.places / 4;
     const Index count = layout.groups * lanes;
     const Index first = layout.per_tensor ? 0 : p * count;
-    const auto at = [&](Index i) { return layout.per_tensor ? 0 : first + i; };
+    [[maybe_unused]] const auto at = [&](Index i) { return layout.per_tensor ? 0 : first + i; };
     if constexpr (own_scales) {
       tile.scales = reinterpret_cast<const float*>(w_.scales() + first);
     } else {
-      panel_scales<Tag>(w_, p, true, scratch.scales_.data());
+      panel_scales<Tag>(w_, p, supers, scratch.scales_.data());
       tile.scales = scratch.scales_.data();
     }
     if constexpr (has_zeros) {
@@ -187,9 +193,7 @@ template <class Tag, class S> class PanelDecoder {
   static constexpr bool own_scales =
       std::same_as<typename S::scale::format, formats::Float32> && !S::has_super && !Layout<S>::per_tensor;
 
-  std::size_t per_group(bool needed) const {
-    return static_cast<std::size_t>(needed ? w_.layout().groups * lanes : 0);
-  }
+  std::size_t per_group(bool needed) const { return static_cast<std::size_t>(needed ? w_.layout().groups * lanes : 0); }
 
   const QuantizedMatrix<S>& w_;
   const float* values_ = nullptr;

@@ -61,7 +61,7 @@ template <class Tag, class S> class RowDecoder {
     scratch.panel_ = p;
     scratch.height_ = std::min<Index>(lanes, w_.rows() - first);
     load_scales(scratch);
-    if constexpr (S::table_size > 0)
+    if (w_.layout().tables.size() > 0)
       for (Index r = 0; r < scratch.height_; ++r)
         for (Index t = 0; t < tables_per_row_; ++t)
           Table::write(w_.table(first + r, t), scratch.tables_.data() + (r * tables_per_row_ + t) * row_values);
@@ -122,14 +122,14 @@ template <class Tag, class S> class RowDecoder {
     const Index group = group_quanta();
     DecodeTile tile;
     for (std::size_t i = 0; i < layout.planes.count; ++i)
-      tile.panel.plane[i] = w_.plane(i) + (scratch.panel_ * lanes + r) * layout.panel_bytes(i) +
-                            quantum_line(q, layout.planes.width[i]);
+      tile.panel.plane[i] =
+          w_.plane(i) + (scratch.panel_ * lanes + r) * layout.panel_bytes(i) + quantum_line(q, layout.planes.width[i]);
     tile.values = values_;
     if constexpr (S::table_size > 0)
       tile.values = scratch.tables_.data() + (r * tables_per_row_ + (table_per_group ? q / group : 0)) * row_values;
     tile.values += d * Table::size;
-    tile.scales = coarse ? scratch.scales_.data() + r * groups() + q / group
-                         : scratch.fine_.data() + (r * quanta_ + q) * lanes;
+    tile.scales =
+        coarse ? scratch.scales_.data() + r * groups() + q / group : scratch.fine_.data() + (r * quanta_ + q) * lanes;
     tile.quanta = run;
     tile.group = group;
     return tile;
@@ -139,6 +139,7 @@ template <class Tag, class S> class RowDecoder {
     using Format = typename S::scale::format;
     const Index first = scratch.panel_ * lanes, count = scratch.height_ * groups();
     float* scales = scratch.scales_.data();
+    if (count == 0) return;
     if constexpr (Layout<S>::per_tensor) {
       std::fill_n(scales, count, w_.group(0, 0).scale);
     } else {

@@ -5,6 +5,7 @@
 #include "nibble/kernels/avx2/float.h"
 #include "nibble/kernels/avx2/hadamard.h"
 #include "nibble/kernels/avx2/integer.h"
+#include "nibble/kernels/avx512/bfloat16.h"
 #include "nibble/kernels/avx512/cast.h"
 #include "nibble/kernels/avx512/float.h"
 #include "nibble/kernels/avx512/hadamard.h"

@@ -121,4 +121,18 @@ struct DirectTile {
   float* y = nullptr;        ///< [column][16]
 };
 
+/// Products of bfloat16: acc[c][r] += sum over groups of scales[group][r] * sum over its pairs of
+/// w[p][r].low * x[p][c].low + w[p][r].high * x[p][c].high, rounded as vdpbf16ps does: to nearest even after each
+/// multiply-add, subnormal numbers read and written as 0. A pair is two bfloat16, the low one in the low bits: the inputs
+/// 4 q, 4 q + 1 and 4 q + 2, 4 q + 3 of quantum q.
+struct BFloat16Tile {
+  const std::uint32_t* w = nullptr;  ///< [pair][16], aligned, of quanta first .. first + quanta - 1
+  const std::uint32_t* x = nullptr;  ///< [pair][column], of the same
+  const float* scales = nullptr;     ///< [group][16]
+  std::ptrdiff_t first = 0;
+  std::ptrdiff_t quanta = 0;
+  std::ptrdiff_t group = 0;  ///< quanta of a group
+  float* acc = nullptr;      ///< [column][16], aligned
+};
+
 }  // namespace nibble::kernels

@@ -84,9 +84,11 @@ template <class Tag> struct TransposeRows {
   }
 };
 
-/// See BFloat16Tile. Only where the instruction set has an instruction for it, and then only if the CPU is `available`.
+/// Products of bfloat16, only where the instruction set has an instruction for them. Then available() asks the CPU, and
+///     DecodePairs<Tag, C, Scaled>::run(tile, out)   out = BFloat16Tile::w for the values of a DecodeTile less its zero
+///                                                   points, scaled or not; what is no bfloat16 is cut
+///     BFloat16Dot<Tag>::run(tile, columns)          see BFloat16Tile
 template <class Tag> struct BFloat16Dot { static constexpr bool exists = false; };
-/// As DecodePanel, without scales, to pairs of bfloat16; see BFloat16Tile. Values that are no bfloat16 are cut.
-template <class Tag, class C> struct DecodePairs;
+template <class Tag, class C, bool Scaled> struct DecodePairs;
 
 }  // namespace nibble::kernels

@@ -27,28 +27,30 @@ inline constexpr int significant_bits = [] {
 
 /// The product W * X of an X of bfloat16. Weights become bfloat16 before they are scaled, which is exact for integers
 /// less zero points of at most 8 bits and for floats of at most 8 significant bits (FP4, FP6, FP8, ...); other tables are
-/// rounded, by half an ulp, 2^-9, at most. Scales are applied in float to the sums over a group (or over 256 inputs of
+/// rounded, by 2^-8 at most, relatively. Scales are applied in float to the sums over a group (or over 256 inputs of
 /// one), or to the weights where no product of the two needs more than 8 bits (MX, NVFP4). So, with s the scales, c the codes' values less zero points and c' those as bfloat16:
 ///
-///     |error| <= (K + 2) eps |s c'| |X| + |s (c - c')| |X|        the last at most 2^-9 |W| |X|, 0 where exact
+///     |error| <= (K + 2) eps |s c'| |X| + |s (c - c')| |X|        the last at most 2^-8 |W| |X|, 0 where exact
 ///
 /// but for subnormal numbers, which the CPU takes as 0.
 template <class Tag, class S> class BFloat16Product {
+  using F = typename S::format;
+
  public:
   /// Whether scheme S can be multiplied so, and that it pays: fewer columns are multiplied as floats.
   static constexpr bool exists = [] {
-    if constexpr (BFloat16Dot<Tag>::exists)
-      return PanelDecoder<Tag, S>::exists && S::format::bits <= 8 && S::group_inputs % 2 == 0 &&
-             (!S::affine || (is_integer<typename S::format> && S::format::max() > 0));
-    else
+    if constexpr (!BFloat16Dot<Tag>::exists || !PanelDecoder<Tag, S>::exists || F::bits > 8 || S::group_inputs % 2 != 0)
       return false;
+    else if constexpr (S::affine)
+      return is_integer<F> && F::decode(0) == 0;
+    else
+      return true;
   }();
   static constexpr Index least_columns = 5;
   /// Whether scales are applied to weights; what they have in common by row, a super-scale, is applied to sums.
-  static constexpr bool scaled =
-      exists && !S::affine && !Layout<S>::per_tensor && S::group_inputs > 0 &&
-      group_size<typename S::super_span> == 0 &&
-      significant_bits<typename S::format> + significant_bits<typename S::scale::format> <= 8;
+  static constexpr bool scaled = exists && !S::affine && !Layout<S>::per_tensor && S::group_inputs > 0 &&
+                                 group_size<typename S::super_span> == 0 &&
+                                 significant_bits<F> + significant_bits<typename S::scale::format> <= 8;
 
   /// Packs X. Throws std::invalid_argument where it has a NaN or an infinity.
   template <class Derived>

@@ -61,9 +61,9 @@ template <class Tag, class S> class RowDecoder {
     scratch.panel_ = p;
     scratch.height_ = std::min<Index>(lanes, w_.rows() - first);
     load_scales(scratch);
-    if (w_.layout().tables.size() > 0)
+    if constexpr (S::table_size > 0)
       for (Index r = 0; r < scratch.height_; ++r)
-        for (Index t = 0; t < tables_per_row_; ++t)
+        for (Index t = 0; t < (groups() > 0 ? tables_per_row_ : 0); ++t)
           Table::write(w_.table(first + r, t), scratch.tables_.data() + (r * tables_per_row_ + t) * row_values);
   }
 

@@ -137,7 +137,7 @@ template <unsigned B> struct TransposeRows<isa::Avx512Tag<B>> {
       __m512 a[16], b[16];
 #pragma GCC unroll 16
       for (int r = 0; r < 16; ++r) a[r] = _mm512_load_ps(in + r * stride + k);
-      // Pairs of rows, then of pairs, by 32 and 64 bits within 128; then 128 bits across registers.
+        // Pairs of rows, then of pairs, by 32 and 64 bits within 128; then 128 bits across registers.
 #pragma GCC unroll 8
       for (int r = 0; r < 16; r += 2) {
         b[r] = _mm512_unpacklo_ps(a[r], a[r + 1]);

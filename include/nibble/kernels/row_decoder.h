@@ -65,6 +65,10 @@ template <class Tag, class S> class RowDecoder {
       for (Index r = 0; r < scratch.height_; ++r)
         for (Index t = 0; t < (groups() > 0 ? tables_per_row_ : 0); ++t)
           Table::write(w_.table(first + r, t), scratch.tables_.data() + (r * tables_per_row_ + t) * row_values);
+    // The next panel's come from memory while this one is multiplied.
+    if constexpr (S::table_size > 0)
+      for (Index r = first + lanes; r < std::min(first + 2 * lanes, w_.rows()); ++r)
+        for (Index t = 0; t < tables_per_row_ * S::table_size; t += lanes) __builtin_prefetch(w_.table(r, 0) + t);
   }
 
   void decode(Index k, Index depth, Scratch& scratch, float* out) const {
@@ -84,7 +88,7 @@ template <class Tag, class S> class RowDecoder {
   }
 
   void direct(const float* x, Index columns, Scratch& scratch, float* y) const {
-    std::fill_n(scratch.sums_.data(), scratch.sums_.size(), 0.0f);
+    std::fill_n(scratch.sums_.data(), lanes * columns * lanes, 0.0f);
     // As many inputs at a time as keep x in the L1 cache.
     const Index most = round_up(std::max<Index>(64 / columns, 1), block / 64);
     for (Index d = 0; d < S::dim; ++d) {

@@ -39,8 +39,10 @@ template <unsigned B, class C, Lanes L> struct DecodePanel<isa::Avx2Tag<B>, C, L
             values.load(tile.panel, q, j, h, above[h], v);
             if (L == Lanes::FineInputs) scale[h] = _mm256_loadu_ps(tile.scales + (q + j) * lanes + 8 * h);
 #pragma GCC unroll 4
-            for (int i = 0; i < 4; ++i)
-              _mm256_store_ps(out + i * lanes + 8 * h, _mm256_mul_ps(_mm256_sub_ps(v[i], zero[h]), scale[h]));
+            for (int i = 0; i < 4; ++i) {
+              if (L == Lanes::Rows) v[i] = _mm256_sub_ps(v[i], zero[h]);
+              _mm256_store_ps(out + i * lanes + 8 * h, _mm256_mul_ps(v[i], scale[h]));
+            }
           }
           out += 4 * lanes;
         }

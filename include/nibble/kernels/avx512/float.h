@@ -35,7 +35,8 @@ template <unsigned B, class C, Lanes L> struct DecodePanel<isa::Avx512Tag<B>, C,
           if (L == Lanes::FineInputs) scale = _mm512_loadu_ps(tile.scales + (q + j) * lanes);
 #pragma GCC unroll 4
           for (int i = 0; i < 4; ++i) {
-            _mm512_store_ps(out, _mm512_mul_ps(_mm512_sub_ps(v[i], zero), scale));
+            if (L == Lanes::Rows) v[i] = _mm512_sub_ps(v[i], zero);
+            _mm512_store_ps(out, _mm512_mul_ps(v[i], scale));
             out += lanes;
           }
         }

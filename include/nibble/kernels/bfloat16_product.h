@@ -60,7 +60,7 @@ template <class Tag, class S> class BFloat16Product {
         cols_(x.cols()),
         pairs_(decoder_.places() / 2),
         x_(static_cast<std::size_t>(pairs_ * cols_)) {
-    for_tiles<Eigen::bfloat16>(x, parallel, [&](Index t, const auto& columns) {
+    for_tiles<Tag, Eigen::bfloat16>(x, parallel, [&](Index t, const auto& columns) {
       std::uint32_t* out = x_.data() + t * column_tile * pairs_;
       const Index width = columns.cols();
       by_blocks(width, w_.cols(), [&](Index c, Index k0, Index k1) {
@@ -103,7 +103,7 @@ template <class Tag, class S> class BFloat16Product {
           BFloat16Dot<Tag>::run(tile, static_cast<int>(width));
         }
       }
-      store_columns(sums.data(), 0, cols_, std::min<Index>(lanes, w_.rows() - p * lanes), y + p * lanes, stride);
+      store_columns<Tag>(sums.data(), 0, cols_, std::min<Index>(lanes, w_.rows() - p * lanes), y + p * lanes, stride);
     }
   }
 

@@ -19,10 +19,10 @@ inline Index width_of(Index t, Index cols) {
 }
 
 /// Whether none of `count` numbers is a NaN or an infinity: only their products with 0 are not 0.
-inline bool all_finite(const float* x, Index count) {
+template <class Tag> bool all_finite(const float* x, Index count) {
   return (Eigen::Map<const Eigen::ArrayXf>(x, count) * 0.0f).sum() == 0;
 }
-inline bool all_finite(const Eigen::bfloat16* x, Index count) {
+template <class Tag> bool all_finite(const Eigen::bfloat16* x, Index count) {
   unsigned all = 0;
   for (Index i = 0; i < count; ++i) all |= (std::bit_cast<std::uint16_t>(x[i]) & 0x7f80u) + 0x80u;
   return (all & 0x8000) == 0;
@@ -30,7 +30,7 @@ inline bool all_finite(const Eigen::bfloat16* x, Index count) {
 
 /// Calls f(tile, columns) for each tile of X, with its columns as contiguous numbers of type T, far enough apart not to
 /// collide in a cache. Throws std::invalid_argument where X has a NaN or an infinity.
-template <class T, class Derived, class F>
+template <class Tag, class T, class Derived, class F>
 void for_tiles(const Eigen::MatrixBase<Derived>& x, const Parallel& parallel, F&& f) {
   parallel_for((x.cols() + column_tile - 1) / column_tile, parallel, [&](Index begin, Index end) {
     Eigen::Matrix<T, Eigen::Dynamic, Eigen::Dynamic> memory(round_up(x.rows(), 64) + 32, column_tile);
@@ -39,7 +39,7 @@ void for_tiles(const Eigen::MatrixBase<Derived>& x, const Parallel& parallel, F&
       auto columns = memory.topLeftCorner(x.rows(), width_of(t, x.cols()));
       columns = x.middleCols(first, columns.cols()).template cast<T>();
       for (Index c = 0; c < columns.cols(); ++c)
-        if (!all_finite(&columns.coeffRef(0, c), x.rows()))
+        if (!all_finite<Tag>(&columns.coeffRef(0, c), x.rows()))
           invalid("gemm", "finite activations", text("a NaN or an infinity in column ", first + c));
       f(t, columns);
     }
@@ -54,7 +54,8 @@ template <class F> void by_blocks(Index columns, Index inputs, F&& f) {
 }
 
 /// Writes sums[m - begin][0 .. height - 1] to the columns m = begin .. end - 1 of Y.
-inline void store_columns(const float* sums, Index begin, Index end, Index height, float* y, Index stride) {
+template <class Tag>
+void store_columns(const float* sums, Index begin, Index end, Index height, float* y, Index stride) {
   for (Index m = begin; m < end; ++m)
     std::memcpy(y + m * stride, sums + (m - begin) * lanes, static_cast<std::size_t>(height) * sizeof(float));
 }
@@ -66,7 +67,7 @@ template <class Tag, class S> class FloatProduct {
   template <class Derived>
   FloatProduct(const QuantizedMatrix<S>& w, const Eigen::MatrixBase<Derived>& x, const Parallel& parallel)
       : w_(w), decoder_(w), cols_(x.cols()), depth_(decoder_.places()), x_(static_cast<std::size_t>(depth_ * cols_)) {
-    for_tiles<float>(x, parallel, [&](Index t, const auto& columns) {
+    for_tiles<Tag, float>(x, parallel, [&](Index t, const auto& columns) {
       float* out = x_.data() + t * column_tile * depth_;
       const Index width = columns.cols();
       by_blocks(width, w_.cols(), [&](Index c, Index k0, Index k1) {
@@ -95,7 +96,7 @@ template <class Tag, class S> class FloatProduct {
         if constexpr (has_direct) {
           if (few()) {
             decoder_.direct(x_.data(), cols_, scratch, sums.data());
-            store_columns(sums.data(), 0, cols_, height, y + p * lanes, stride);
+            store_columns<Tag>(sums.data(), 0, cols_, height, y + p * lanes, stride);
             break;
           }
         }
@@ -112,7 +113,7 @@ template <class Tag, class S> class FloatProduct {
             FloatDot<Tag>::run(tile, static_cast<int>(width));
           }
         }
-        store_columns(sums.data(), t0 * column_tile, last, height, y + p * lanes, stride);
+        store_columns<Tag>(sums.data(), t0 * column_tile, last, height, y + p * lanes, stride);
       }
     }
   }

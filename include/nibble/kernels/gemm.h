@@ -54,7 +54,8 @@ void run_product(const Product& product, Index rows, Eigen::Ref<Eigen::MatrixXf>
 }  // namespace kernels
 
 /// Y = W * X in float arithmetic, exact in the weights; |error| <= K eps |W| |X| element by element. W is N x K, X any
-/// dense K x M expression, Y an existing N x M matrix or block. The result does not depend on the number of threads.
+/// dense K x M expression, Y an existing N x M matrix or block. Five columns or more of bfloat16 are multiplied in
+/// bfloat16 where the CPU can, with the error that kernels::BFloat16Product states. The result does not depend on the number of threads.
 /// Throws std::invalid_argument, before anything is written, on shapes that do not fit, a NaN or infinity in X, fewer
 /// than 1 thread, an instruction set that the CPU lacks, and Y overlapping X or W.
 template <class S, class Derived, unsigned Baseline = isa::baseline>

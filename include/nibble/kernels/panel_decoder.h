@@ -29,7 +29,7 @@ inline constexpr bool is_integer = [] {
 }();
 
 /// The values of scheme S by component of a code, then by choice, then by code: what codecs look up.
-template <class S> struct ValueTable {
+template <class Tag, class S> struct ValueTable {
   using F = typename S::format;
   /// Bits of a choice and a code.
   static constexpr int index = F::bits + std::bit_width(static_cast<unsigned>(S::choices - 1));
@@ -55,8 +55,8 @@ template <class S> struct ValueTable {
     return all.data();
   }
 
-  /// How instruction set Tag decodes.
-  static constexpr Decode how(Isa isa) {
+  /// How they are looked up, or computed.
+  static constexpr Decode how() {
     if constexpr (index <= 5) {
       return Decode::Floats;
     } else if constexpr (S::table_size > 0) {
@@ -64,7 +64,7 @@ template <class S> struct ValueTable {
     } else {
       if constexpr (is_integer<F>) return Decode::Integer;
       if constexpr (is_minifloat<F>)
-        if (F::bits > 8 || isa == Isa::Avx2) return Decode::Minifloat;
+        if (F::bits > 8 || Tag::id == Isa::Avx2) return Decode::Minifloat;
       if (index > 8) return Decode::Memory;
       return short_values;
     }
@@ -100,10 +100,10 @@ template <class S> struct ValueTable {
 template <class Tag, class S> class PanelDecoder {
  public:
   using F = typename S::format;
-  using Table = ValueTable<S>;
+  using Table = ValueTable<Tag, S>;
   static constexpr Index group_places = Layout<S>::group_places;
   static constexpr bool exists = Layout<S>::height == 16 && group_places % (4 * block_quanta(F::bits)) == 0;
-  static constexpr Decode how = exists ? Table::how(Tag::id) : Decode::Floats;
+  static constexpr Decode how = exists ? Table::how() : Decode::Floats;
   using C = Codec<F::bits, how, how == Decode::Integer || how == Decode::Minifloat ? F::bits : Table::index,
                   std::conditional_t<how == Decode::Minifloat, F, void>>;
   /// Integers are converted and lose their offset as a zero point.
@@ -142,6 +142,7 @@ template <class Tag, class S> class PanelDecoder {
       values_ = table_.data();
     }
   }
+
   static constexpr Index unit = 4 * block_quanta(F::bits);
   static constexpr bool spread = false;  ///< x of `direct` is [place][c]
   Index places() const { return w_.layout().places; }

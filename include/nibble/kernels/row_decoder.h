@@ -11,7 +11,7 @@ namespace nibble::kernels {
 template <class Tag, class S> class RowDecoder {
  public:
   using F = typename S::format;
-  using Table = ValueTable<S>;
+  using Table = ValueTable<Tag, S>;
   static constexpr Index group_codes = Layout<S>::group_codes;
   static constexpr Index block = 64 * block_quanta(F::bits);
   /// Whether the kernels can take the scale of a group as one number; else they take one for each 4 codes.
@@ -19,7 +19,7 @@ template <class Tag, class S> class RowDecoder {
   static constexpr bool table_per_group = S::table_size > 0 && group_size<typename S::table_group> > 0;
   static constexpr bool exists =
       Layout<S>::height == 1 && !S::affine && group_codes % 4 == 0 && (!table_per_group || coarse);
-  static constexpr Decode how = exists ? Table::how(Tag::id) : Decode::Floats;
+  static constexpr Decode how = exists ? Table::how() : Decode::Floats;
   using C = Codec<F::bits, how>;
   static constexpr Lanes kind = coarse ? Lanes::Inputs : Lanes::FineInputs;
 

@@ -25,9 +25,9 @@ template <unsigned B, class C, Lanes L> struct DecodePanel<isa::Avx2Tag<B>, C, L
       __m256 scale[2], zero[2];
 #pragma GCC unroll 2
       for (int h = 0; h < 2; ++h) {
-        above[h] = avx2::above_of<C>(tile.above, g, h);
-        scale[h] = avx2::scale_of<L>(tile.scales, g, h);
-        zero[h] = avx2::zero_of(tile.zeros, g, h);
+        above[h] = avx2::above_of<B, C>(tile.above, g, h);
+        scale[h] = avx2::scale_of<B, L>(tile.scales, g, h);
+        zero[h] = avx2::zero_of<B>(tile.zeros, g, h);
       }
       for (; q < stop; q += block) {
         avx2::PanelBytes<B, C::bits>::prefetch(tile.panel, q, block);
@@ -72,8 +72,8 @@ template <unsigned B, class C, bool Zeros, Lanes L> struct FloatDirect<isa::Avx2
     constexpr int chains = M >= 6 ? 1 : M >= 3 ? 2 : 4;
     constexpr int block = block_quanta(C::bits);
     constexpr int stride = L == Lanes::Rows ? 1 : lanes;
-    const __m256i above = avx2::above_of<C>(tile.codes.above, g, h);
-    const __m256 zero = avx2::zero_of(tile.codes.zeros, g, h);
+    const __m256i above = avx2::above_of<B, C>(tile.codes.above, g, h);
+    const __m256 zero = avx2::zero_of<B>(tile.codes.zeros, g, h);
     const float* x = tile.x + q * 4 * M * stride + (L == Lanes::Rows ? 0 : 8 * h);
     __m256 sum[chains][M];
 #pragma GCC unroll 8
@@ -101,7 +101,7 @@ template <unsigned B, class C, bool Zeros, Lanes L> struct FloatDirect<isa::Avx2
         x += 4 * M * stride;
       }
     }
-    const __m256 scale = avx2::scale_of<L>(tile.codes.scales, g, h);
+    const __m256 scale = avx2::scale_of<B, L>(tile.codes.scales, g, h);
 #pragma GCC unroll 8
     for (int c = 0; c < M; ++c) {
 #pragma GCC unroll 4

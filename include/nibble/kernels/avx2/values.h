@@ -80,15 +80,15 @@ template <unsigned B, class C> struct Values {
 };
 
 /// Half h of the choices, the zero points and the scales of group g; see avx512/values.h.
-template <class C> __m256i above_of(const std::uint32_t* above, std::ptrdiff_t g, int h) {
+template <unsigned B, class C> __m256i above_of(const std::uint32_t* above, std::ptrdiff_t g, int h) {
   if constexpr (C::index > C::bits)
     return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(above + g * lanes + 8 * h));
   return _mm256_setzero_si256();
 }
-inline __m256 zero_of(const float* zeros, std::ptrdiff_t g, int h) {
+template <unsigned B> __m256 zero_of(const float* zeros, std::ptrdiff_t g, int h) {
   return zeros == nullptr ? _mm256_setzero_ps() : _mm256_loadu_ps(zeros + g * lanes + 8 * h);
 }
-template <Lanes L> __m256 scale_of(const float* scales, std::ptrdiff_t g, int h) {
+template <unsigned B, Lanes L> __m256 scale_of(const float* scales, std::ptrdiff_t g, int h) {
   if constexpr (L == Lanes::Rows) return _mm256_loadu_ps(scales + g * lanes + 8 * h);
   if constexpr (L == Lanes::Inputs) return _mm256_set1_ps(scales[g]);
   return _mm256_set1_ps(1);

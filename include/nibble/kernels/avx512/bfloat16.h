@@ -20,7 +20,7 @@ template <unsigned B, class C, bool Scaled> struct DecodePairs<isa::Avx512Tag<B>
     while (q < end) {
       const std::ptrdiff_t g = q / tile.group;
       const std::ptrdiff_t stop = (g + 1) * tile.group < end ? (g + 1) * tile.group : end;
-      const __m512i above = avx512::above_of<C>(tile.above, g);
+      const __m512i above = avx512::above_of<B, C>(tile.above, g);
       const __m512 zero = avx512::zero_of<decltype(values)>(tile.zeros, g);
       const __m512 scale = _mm512_loadu_ps(tile.scales + g * lanes);
       for (; q < stop; q += block) {

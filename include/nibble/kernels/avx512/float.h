@@ -23,8 +23,8 @@ template <unsigned B, class C, Lanes L> struct DecodePanel<isa::Avx512Tag<B>, C,
     while (q < end) {
       const std::ptrdiff_t g = q / tile.group;
       const std::ptrdiff_t stop = (g + 1) * tile.group < end ? (g + 1) * tile.group : end;
-      const __m512i above = avx512::above_of<C>(tile.above, g);
-      __m512 scale = avx512::scale_of<L>(tile.scales, g);
+      const __m512i above = avx512::above_of<B, C>(tile.above, g);
+      __m512 scale = avx512::scale_of<B, L>(tile.scales, g);
       const __m512 zero = avx512::zero_of<decltype(values)>(tile.zeros, g);
       for (; q < stop; q += block) {
         avx512::PanelBytes<B, C::bits>::prefetch(tile.panel, q, block);
@@ -60,7 +60,7 @@ template <unsigned B, class C, bool Zeros, Lanes L> struct FloatDirect<isa::Avx5
     const float* x = tile.x;
     for (std::ptrdiff_t q = 0, g = 0; q < end; ++g) {
       const std::ptrdiff_t stop = q + tile.codes.group < end ? q + tile.codes.group : end;
-      const __m512i above = avx512::above_of<C>(tile.codes.above, g);
+      const __m512i above = avx512::above_of<B, C>(tile.codes.above, g);
       const __m512 zero = avx512::zero_of<decltype(values)>(tile.codes.zeros, g);
       __m512 sum[chains][M];
 #pragma GCC unroll 16
@@ -88,7 +88,7 @@ template <unsigned B, class C, bool Zeros, Lanes L> struct FloatDirect<isa::Avx5
           x += 4 * M * stride;
         }
       }
-      const __m512 scale = avx512::scale_of<L>(tile.codes.scales, g);
+      const __m512 scale = avx512::scale_of<B, L>(tile.codes.scales, g);
 #pragma GCC unroll 16
       for (int c = 0; c < M; ++c) {
 #pragma GCC unroll 4

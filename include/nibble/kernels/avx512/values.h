@@ -168,7 +168,8 @@ template <unsigned B, int Bits> struct CodeLanes {
     if constexpr (wide) {
       Panel rest;
       for (std::size_t p = 1; p < plane_widths(Bits).count; ++p) rest.plane[p - 1] = panel.plane[p];
-      low = _mm512_slli_epi16(PanelBytes<B, Bits - 8>::load(rest, q, j), 16 - Bits);
+      low = PanelBytes<B, Bits - 8>::load(rest, q, j);
+      low = _mm512_slli_epi16(low, 16 - Bits);
     }
   }
   __m512i operator[](int i) const {
@@ -208,12 +209,12 @@ struct Values<B, C> {
 };
 
 /// The choices of group g.
-template <class C> __m512i above_of(const std::uint32_t* above, std::ptrdiff_t g) {
+template <unsigned B, class C> __m512i above_of(const std::uint32_t* above, std::ptrdiff_t g) {
   return C::index > C::bits ? _mm512_loadu_si512(above + g * lanes) : _mm512_setzero_si512();
 }
 
 /// The scale of lanes in group g, unless they are FineInputs.
-template <Lanes L> __m512 scale_of(const float* scales, std::ptrdiff_t g) {
+template <unsigned B, Lanes L> __m512 scale_of(const float* scales, std::ptrdiff_t g) {
   if constexpr (L == Lanes::Rows) return _mm512_loadu_ps(scales + g * lanes);
   if constexpr (L == Lanes::Inputs) return _mm512_set1_ps(scales[g]);
   return _mm512_set1_ps(1);

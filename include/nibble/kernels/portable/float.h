@@ -6,7 +6,8 @@
 namespace nibble::kernels {
 
 /// The value of the code in lane `r` of register i of quantum q, which lies in group g.
-template <class C> float code_value(const DecodeTile& tile, std::ptrdiff_t q, std::ptrdiff_t g, int r, int i) {
+template <class Tag, class C>
+float code_value(const DecodeTile& tile, std::ptrdiff_t q, std::ptrdiff_t g, int r, int i) {
   std::uint32_t code = panel_code<C::bits>(tile.panel, q, r, i);
   if constexpr (C::index > C::bits) code |= tile.above[g * lanes + r] & ((1u << C::index) - 1);
   if constexpr (C::how == Decode::Integer)
@@ -18,8 +19,9 @@ template <class C> float code_value(const DecodeTile& tile, std::ptrdiff_t q, st
 }
 
 /// The scale of lane `r` of quantum q, which lies in group g.
-template <Lanes L> float lane_scale(const DecodeTile& tile, std::ptrdiff_t q, std::ptrdiff_t g, int r) {
-  return tile.scales[L == Lanes::Inputs ? g : (L == Lanes::Rows ? g : q) * lanes + r];
+template <class Tag, Lanes L> float lane_scale(const DecodeTile& tile, std::ptrdiff_t q, std::ptrdiff_t g, int r) {
+  if (L == Lanes::Inputs) return tile.scales[g];
+  return tile.scales[(L == Lanes::Rows ? g : q) * lanes + r];
 }
 
 /// See DecodeTile.
@@ -29,9 +31,9 @@ template <class Tag, class C, Lanes L> struct DecodePanel {
       const std::ptrdiff_t g = q / tile.group;
       for (int i = 0; i < 4; ++i) {
         for (int r = 0; r < lanes; ++r) {
-          float value = code_value<C>(tile, q, g, r, i);
+          float value = code_value<Tag, C>(tile, q, g, r, i);
           if (tile.zeros != nullptr) value -= tile.zeros[g * lanes + r];
-          tile.out[(4 * (q - tile.first) + i) * lanes + r] = value * lane_scale<L>(tile, q, g, r);
+          tile.out[(4 * (q - tile.first) + i) * lanes + r] = value * lane_scale<Tag, L>(tile, q, g, r);
         }
       }
     }
@@ -48,12 +50,12 @@ template <class Tag, class C, bool Zeros, Lanes L> struct FloatDirect {
           const std::ptrdiff_t g = q / tile.codes.group;
           float sum = 0;
           for (int i = 0; i < 4; ++i) {
-            float value = code_value<C>(tile.codes, q, g, r, i);
+            float value = code_value<Tag, C>(tile.codes, q, g, r, i);
             if (Zeros) value -= tile.codes.zeros[g * lanes + r];
             const std::ptrdiff_t at = (4 * q + i) * columns + c;
             sum = std::fma(value, tile.x[L == Lanes::Rows ? at : at * lanes + r], sum);
           }
-          total = std::fma(sum, lane_scale<L>(tile.codes, q, g, r), total);
+          total = std::fma(sum, lane_scale<Tag, L>(tile.codes, q, g, r), total);
         }
         tile.y[c * lanes + r] = total;
       }

@@ -27,6 +27,7 @@ template <class S> struct Weights {
     for (Index r = 0; r < parts.scales.rows(); ++r) parts.scales.row(r) = sample.scales.row(r % few);
     for (Index r = 0; r < parts.supers.rows(); ++r) parts.supers.row(r) = sample.supers.row(r % few);
     for (Index r = 0; r < parts.zeros.rows(); ++r) parts.zeros.row(r) = sample.zeros.row(r % few);
+    for (Index r = 0; r < parts.choices.rows(); ++r) parts.choices.row(r) = sample.choices.row(r % few);
     for (Index r = 0; r < parts.tables.rows(); ++r) parts.tables.row(r) = sample.tables.row(r % few);
     std::ostringstream file;
     QuantizedMatrix<S>(parts).save(file);
@@ -64,6 +65,15 @@ struct FloatActivations {
   static constexpr const char* name = "float";
   static Eigen::MatrixXf make(const Eigen::MatrixXf& x) { return x; }
   static Limit& limit() { return fma_limit(resolve()); }
+};
+struct BFloat16Activations {
+  static constexpr const char* name = "bf16";
+  using Matrix = Eigen::Matrix<Eigen::bfloat16, Eigen::Dynamic, Eigen::Dynamic>;
+  static Matrix make(const Eigen::MatrixXf& x) { return x.cast<Eigen::bfloat16>(); }
+  static Limit& limit() {
+    Limit& pairs = bf16_limit(resolve());
+    return pairs.best() > 0 ? pairs : fma_limit(resolve());
+  }
 };
 template <class A> struct IntegerActivations {
   static constexpr const char* name = A::group_inputs == 0 ? "int8" : "int8g32";
@@ -118,6 +128,8 @@ template <class S, class X> void register_gemm_with(const char* scheme, const Se
 template <class S> void register_gemm(const char* scheme, const Settings& settings) {
   for (const Shape& shape : settings.shapes) {
     register_gemm_with<S, FloatActivations>(scheme, settings, shape);
+    if constexpr (S::panel_rows == 16 && S::format::bits <= 8 && S::dim == 1)
+      register_gemm_with<S, BFloat16Activations>(scheme, settings, shape);
     if constexpr (has_integer_view<typename S::format>) {
       register_gemm_with<S, IntegerActivations<Int<8>>>(scheme, settings, shape);
       register_gemm_with<S, IntegerActivations<Int<8, Group<32>>>>(scheme, settings, shape);

@@ -80,6 +80,7 @@ int main(int argc, char** argv) {
   register_gemm_float4(settings);
   register_gemm_odd_bits(settings);
   register_gemm_binary(settings);
+  register_gemm_tables(settings);
   const std::size_t run = benchmark::RunSpecifiedBenchmarks();
   benchmark::Shutdown();
   return run > 0 ? 0 : 1;

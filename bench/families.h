@@ -13,6 +13,8 @@ void register_gemm_int8(const Settings& settings);
 void register_gemm_int4(const Settings& settings);
 void register_gemm_float4(const Settings& settings);
 void register_gemm_odd_bits(const Settings& settings);
+void register_gemm_scales(const Settings& settings);
+void register_gemm_ternary(const Settings& settings);
 void register_gemm_binary(const Settings& settings);
 void register_gemm_tables(const Settings& settings);
 

@@ -76,7 +76,7 @@ struct BFloat16Activations {
   }
 };
 template <class A> struct IntegerActivations {
-  static constexpr const char* name = A::group_inputs == 0 ? "int8" : "int8g32";
+  static constexpr const char* name = A::format::bits == 16 ? "int16" : A::group_inputs == 0 ? "int8" : "int8g32";
   static QuantizedActivations<A> make(const Eigen::MatrixXf& x) { return quantize_activations<A>(x); }
   static Limit& limit() { return int8_limit(resolve()); }
 };
@@ -107,7 +107,8 @@ template <class S, class X> void run_gemm(benchmark::State& state, const Setting
   const auto w = weights<S>(shape.n, shape.k);
   const auto x = X::make(random_normal(shape.k, shape.m));
   Eigen::MatrixXf y(shape.n, shape.m);
-  const GemmOptions options{threads, {}, executor()};
+  Workspace workspace;
+  const GemmOptions options{threads, {}, executor(), &workspace};
   Product product{shape, threads, w->copies[0].bytes(), X::limit(), [&] { gemm(w->next(), x, y, options); }};
   if constexpr (requires { X::passes; }) product.passes = X::passes;
   measure_gemm(state, settings, product);
@@ -124,16 +125,14 @@ template <class S, class X> void register_gemm_with(const char* scheme, const Se
   }
 }
 
-/// The same for float activations and, where there are integer products, for two kinds of integer ones.
+/// The same for float activations, for bfloat16 ones and, where there are integer products, for int8 ones.
 template <class S> void register_gemm(const char* scheme, const Settings& settings) {
   for (const Shape& shape : settings.shapes) {
     register_gemm_with<S, FloatActivations>(scheme, settings, shape);
     if constexpr (S::panel_rows == 16 && S::format::bits <= 8 && S::dim == 1)
       register_gemm_with<S, BFloat16Activations>(scheme, settings, shape);
-    if constexpr (has_integer_view<typename S::format>) {
+    if constexpr (has_integer_view<typename S::format>)
       register_gemm_with<S, IntegerActivations<Int<8>>>(scheme, settings, shape);
-      register_gemm_with<S, IntegerActivations<Int<8, Group<32>>>>(scheme, settings, shape);
-    }
   }
 }
 

@@ -79,6 +79,8 @@ int main(int argc, char** argv) {
   register_gemm_int4(settings);
   register_gemm_float4(settings);
   register_gemm_odd_bits(settings);
+  register_gemm_scales(settings);
+  register_gemm_ternary(settings);
   register_gemm_binary(settings);
   register_gemm_tables(settings);
   const std::size_t run = benchmark::RunSpecifiedBenchmarks();

@@ -1,4 +1,4 @@
-// Float products of codes of more than 8 bits and of groups that choose between formats.
+// Float products of codes of more than 8 bits, of several numbers, and of groups that choose between formats.
 #include "kernels/float_product_cases.h"
 
 namespace nibble::test {
@@ -8,7 +8,8 @@ using Schemes =
     testing::Types<Scheme<formats::Half>, Scheme<formats::Posit16, Group<32>>, BlockFloat<12>, Scheme<formats::UInt<9>>,
                    Scheme<formats::Int<16>, PerTensor>, Scheme<formats::MiniFloat<5, 5>, Group<64>>,
                    BitMod<4, Group<32>>, BitMod<3>, BestOf<PerRow, formats::E4M3FN, formats::E5M2>,
-                   BestOf<Group<32>, formats::E2M3, formats::E3M2>, BestOf<PerTensor, formats::E3M2, formats::E2M3>>;
+                   BestOf<Group<32>, formats::E2M3, formats::E3M2>, BestOf<PerTensor, formats::E3M2, formats::E2M3>,
+                   Ternary3in5<>, Ternary5in8<Group<30>>>;
 INSTANTIATE_TYPED_TEST_SUITE_P(Wide, FloatProduct, Schemes);
 
 /// Every bfloat16 that a product with 1 keeps, by the row.

@@ -9,9 +9,10 @@ namespace nibble::kernels {
 
 /// What decodes scheme S.
 template <class Tag, class S>
-using DecoderOf =
-    std::conditional_t<PanelDecoder<Tag, S>::exists, PanelDecoder<Tag, S>,
-                       std::conditional_t<RowDecoder<Tag, S>::exists, RowDecoder<Tag, S>, SlowDecoder<Tag, S>>>;
+using DecoderOf = std::conditional_t<
+    PanelDecoder<Tag, S>::exists, PanelDecoder<Tag, S>,
+    std::conditional_t<BytesDecoder<Tag, S>::exists, BytesDecoder<Tag, S>,
+                       std::conditional_t<RowDecoder<Tag, S>::exists, RowDecoder<Tag, S>, SlowDecoder<Tag, S>>>>;
 
 /// Whether none of `count` numbers is a NaN or an infinity: only their products with 0 are not 0.
 template <class Tag> bool all_finite(const float* x, Index count) {

@@ -1,5 +1,5 @@
-// From 16 rows of W to floats, for float products: by the kernels for panels of 16 rows, by those for panels of one row
-// (row_decoder.h), or, where neither can, one by one.
+// From 16 rows of W to floats, for float products: by the kernels for panels of 16 rows, by way of bytes, by the kernels
+// for panels of one row (row_decoder.h), or, where none can, one by one.
 //
 // Each decoder has its own order of places: input k of X lies at place(k) of `places`. `load` prepares the 16 rows of
 // panel p, then `decode` writes their weights at places k .. k + depth - 1 (multiples of `unit`) to out[place][16], and
@@ -8,7 +8,7 @@
 #pragma once
 
 #include "nibble/core/workspace.h"
-#include "nibble/formats/integer_view.h"
+#include "nibble/kernels/code_tables.h"
 #include "nibble/kernels/panel_scales.h"
 
 namespace nibble::kernels {
@@ -199,6 +199,61 @@ template <class Tag, class S> class PanelDecoder {
 
   const QuantizedMatrix<S>& w_;
   const float* values_ = nullptr;
+};
+
+/// Decodes panels whose codes hold several small integers, unpacked to bytes first.
+template <class Tag, class S> class BytesDecoder {
+ public:
+  using F = typename S::format;
+  static constexpr bool exists = S::dim > 1 && Layout<S>::height == 16 && has_integer_view<F> && !S::affine;
+  using C = Codec<8, Decode::Integer, 8, void>;
+
+  struct Room {
+    Room(const BytesDecoder& decoder, Scratch& memory)
+        : bytes(memory.take<std::uint8_t>(decoder.places() * lanes)),
+          scales(memory.take<float>(decoder.w_.layout().groups * lanes)),
+          zeros(memory.take<float>(decoder.w_.layout().groups * lanes)) {}
+    DecodeTile tile;
+    std::uint8_t* bytes;
+    float *scales, *zeros;
+  };
+
+  BytesDecoder(const QuantizedMatrix<S>& w, Scratch&) : w_(w) {}
+  static constexpr Index unit = 4;
+  static constexpr bool spread = false;
+  Index places() const { return w_.layout().places * S::dim; }
+  Index place(Index k) const { return number_place<S>(k); }
+
+  void load(Index p, Room& room) const {
+    const Layout<S>& layout = w_.layout();
+    Panel codes;
+    for (std::size_t i = 0; i < layout.planes.count; ++i) codes.plane[i] = w_.plane(i) + p * layout.panel_bytes(i);
+    UnpackBytes<Tag, CodesOf<F>>::run(codes, code_tables<F>.data(), places() / 4, room.bytes);
+    panel_scales<Tag>(w_, p, true, room.scales);
+    for (Index i = 0; i < layout.groups * lanes; ++i) {
+      room.scales[i] *= integer_view<F>.unit;
+      room.zeros[i] = static_cast<float>(integer_view<F>.offset);
+    }
+    room.tile.panel.plane[0] = room.bytes;
+    room.tile.scales = room.scales;
+    room.tile.zeros = room.zeros;
+    room.tile.quanta = places() / 4;
+    room.tile.group = Layout<S>::group_places == 0 ? places() / 4 : Layout<S>::group_places / 4 * S::dim;
+  }
+
+  void decode(Index k, Index depth, Room& room, float* out) const {
+    DecodeTile tile = room.tile;
+    tile.first = k / 4;
+    tile.quanta = depth / 4;
+    tile.out = out;
+    DecodePanel<Tag, C, Lanes::Rows>::run(tile);
+  }
+  void direct(const float* x, Index columns, Room& room, float* y) const {
+    FloatDirect<Tag, C, true, Lanes::Rows>::run({room.tile, x, y}, static_cast<int>(columns));
+  }
+
+ private:
+  const QuantizedMatrix<S>& w_;
 };
 
 /// Decodes any matrix, one code after the other.

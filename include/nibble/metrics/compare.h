@@ -11,15 +11,6 @@
 
 namespace nibble {
 
-/// What stands for a matrix: sizes, dense values, bits per weight. QuantizedMatrix and every compound of them.
-template <class Q>
-concept LowBitMatrix = requires(const Q& q) {
-  { q.rows() } -> std::convertible_to<Index>;
-  { q.cols() } -> std::convertible_to<Index>;
-  { q.dequantize() } -> std::convertible_to<Eigen::MatrixXf>;
-  { q.bits_per_weight() } -> std::convertible_to<double>;
-};
-
 /// Differences between a matrix A and its approximation B.
 struct Comparison {
   Index rows = 0, cols = 0;

@@ -4,6 +4,7 @@
 #include "nibble/core/parallel.h"
 #include "nibble/core/workspace.h"
 #include "nibble/kernels/targets.h"
+#include "nibble/kernels/transpose.h"
 #include "nibble/matrix/dense.h"
 
 namespace nibble::kernels {
@@ -20,9 +21,9 @@ template <class Tag> class DenseProduct {
     parallel_for(tiles_.count, parallel, [&](Index begin, Index end) {
       for (Index t = begin; t < end; ++t) {
         const Index width = tiles_.width(t), first = tiles_.first(t);
-        for (Index c = 0; c < width; ++c)
-          for (Index k = 0; k < depth_; ++k)
-            x_[first * depth_ + k * width + c] = k < x.rows() ? x.data()[(first + c) * x.outerStride() + k] : 0;
+        float* const to = x_ + first * depth_;
+        transpose(x.data() + first * x.outerStride(), x.outerStride(), width, x.rows(), to, width);
+        std::fill(to + x.rows() * width, to + depth_ * width, 0.0f);
       }
     });
   }

@@ -4,33 +4,32 @@
 #include "nibble/core/parallel.h"
 #include "nibble/core/workspace.h"
 #include "nibble/kernels/targets.h"
+#include "nibble/kernels/transpose.h"
 #include "nibble/matrix/sparse.h"
 
 namespace nibble::kernels {
 
-/// The product of a sparse matrix: columns of X are taken up to 64 at a time and laid row by row.
+/// The product of a sparse matrix: columns of X are taken up to 32 at a time and laid row by row.
 template <class Tag> class SparseProduct {
  public:
   /// Packs X.
   SparseProduct(const Sparse& w, const Eigen::Ref<const Eigen::MatrixXf>& x, const Parallel& parallel, Scratch& scratch)
       : w_(w), rows_(x.rows()), tiles_(x.cols(), sparse_columns), x_(scratch.take<float>(x.size())) {
-    // Few rows at a time, so that the lines that columns of X are read from stay in the cache.
+    // Few rows at a time, so that the lines that they lie in stay in the cache from column to column.
     constexpr Index piece = 16;
     parallel_for((rows_ + piece - 1) / piece, parallel, [&](Index begin, Index end) {
       for (Index t = 0; t < tiles_.count; ++t) {
         const Index width = tiles_.width(t), first = tiles_.first(t);
-        float* const to = x_ + first * rows_;
-        for (Index k0 = begin * piece; k0 < std::min(end * piece, rows_); k0 += piece)
-          for (Index c = 0; c < width; ++c)
-            for (Index k = k0; k < std::min(k0 + piece, rows_); ++k)
-              to[k * width + c] = x.data()[(first + c) * x.outerStride() + k];
+        for (Index k = begin * piece; k < std::min(end * piece, rows_); k += piece)
+          transpose(x.data() + first * x.outerStride() + k, x.outerStride(), width, std::min(piece, rows_ - k),
+                    x_ + first * rows_ + k * width, width);
       }
     });
   }
 
   /// Writes rows 16 begin .. 16 end of Y.
   template <class Output> void panels(Index begin, Index end, Index, const Output& output) const {
-    alignas(alignment) float by_row[lanes * sparse_columns], by_column[sparse_columns * lanes];
+    alignas(alignment) float by_row[lanes * sparse_columns] = {}, by_column[sparse_columns * lanes];
     for (Index p = begin; p < end; ++p) {
       SparseTile tile;
       tile.values = w_.matrix().valuePtr();
@@ -42,9 +41,7 @@ template <class Tag> class SparseProduct {
         tile.width = static_cast<int>(tiles_.width(t));
         tile.x = x_ + tiles_.first(t) * rows_;
         SparseDot<Tag>::run(tile);
-        for (Index c = 0; c < tile.width; ++c)
-          for (Index r = 0; r < lanes; ++r)
-            by_column[c * lanes + r] = r < tile.rows ? by_row[r * sparse_columns + c] : 0;
+        transpose(by_row, sparse_columns, lanes, tile.width, by_column, lanes);
         output.store(p, tiles_.first(t), tile.width, by_column);
       }
     }

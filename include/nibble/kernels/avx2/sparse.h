@@ -22,14 +22,14 @@ template <unsigned B> struct SparseDot<isa::Avx2Tag<B>> {
 
   /// R registers of columns, the last of which may be cut short. Short sums are kept in several chains.
   template <int R> static void multiply(const SparseTile& tile) {
-    constexpr int chains = R <= 2 ? 4 : R <= 4 ? 2 : 1;
+    constexpr int chains = R <= 2 ? 4 : 2;
     const __m256i lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
     const __m256i last = _mm256_cmpgt_epi32(_mm256_set1_epi32(tile.width - 8 * (R - 1)), lane);
     for (std::ptrdiff_t r = 0; r < tile.rows; ++r) {
       __m256 sum[chains][R];
 #pragma GCC unroll 4
       for (int u = 0; u < chains; ++u)
-#pragma GCC unroll 8
+#pragma GCC unroll 4
         for (int i = 0; i < R; ++i) sum[u][i] = _mm256_setzero_ps();
       int e = tile.starts[r];
       const int end = tile.starts[r + 1];
@@ -38,7 +38,7 @@ template <unsigned B> struct SparseDot<isa::Avx2Tag<B>> {
         for (int u = 0; u < chains; ++u) add<R>(tile, e + u, last, sum[u]);
       }
       for (; e < end; ++e) add<R>(tile, e, last, sum[0]);
-#pragma GCC unroll 8
+#pragma GCC unroll 4
       for (int i = 0; i < R; ++i) {
 #pragma GCC unroll 4
         for (int u = 1; u < chains; ++u) sum[0][i] = _mm256_add_ps(sum[0][i], sum[u][i]);
@@ -51,7 +51,7 @@ template <unsigned B> struct SparseDot<isa::Avx2Tag<B>> {
   template <int R> [[gnu::always_inline]] static void add(const SparseTile& tile, int e, __m256i last, __m256* sum) {
     const float* const x = tile.x + static_cast<std::ptrdiff_t>(tile.columns[e]) * tile.width;
     const __m256 value = _mm256_set1_ps(tile.values[e]);
-#pragma GCC unroll 8
+#pragma GCC unroll 4
     for (int i = 0; i < R; ++i) {
       const __m256 inputs = i == R - 1 ? _mm256_maskload_ps(x + 8 * i, last) : _mm256_loadu_ps(x + 8 * i);
       sum[i] = _mm256_fmadd_ps(value, inputs, sum[i]);

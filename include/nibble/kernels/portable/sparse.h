@@ -9,7 +9,7 @@
 namespace nibble::kernels {
 
 /// Columns of X that a sparse product takes at once, at most.
-inline constexpr int sparse_columns = 64;
+inline constexpr int sparse_columns = 32;
 
 /// Some rows of a sparse matrix, stored row by row, times `width` columns, at most sparse_columns:
 ///

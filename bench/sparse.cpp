@@ -15,6 +15,7 @@ void add(const Settings& settings, int percent, Index m) {
     const Eigen::MatrixXf x = random_normal(n, m);
     Eigen::MatrixXf y(n, m);
     Limit& l2 = l2_read_limit();
+    Eigen::setNbThreads(1);
     Timed eigen([&] { y.noalias() = w.matrix() * x; });
     eigen.calibrate();
     const Rounds rounds = take_turns(state, settings.seconds, 1, [&] { gemm(w, x, y); },

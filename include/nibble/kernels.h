@@ -1,6 +1,7 @@
 // Products of low-bit matrices, the quantization of activations, casts of arrays, and the Hadamard transform.
 #pragma once
 
+#include "nibble/kernels/any_matrix.h"
 #include "nibble/kernels/binary_product.h"
 #include "nibble/kernels/cast.h"
 #include "nibble/kernels/compounds.h"

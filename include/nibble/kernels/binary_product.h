@@ -396,7 +396,7 @@ template <class Tag, class S, class A> class BitDistances {
     for (Index i = 0; i < parts; ++i) rooms_[i] = panels_.room(memory);
   }
 
-  void panels(Index begin, Index end, Index part, const IntegerOutput& output) const {
+  template <class Output> void panels(Index begin, Index end, Index part, const Output& output) const {
     for (Index p = begin; p < end; ++p) {
       std::int32_t counts[max_columns * lanes];
       BinaryTile tile;
@@ -435,7 +435,7 @@ void gemm(const QuantizedMatrix<S>& w, const BitActivations<A>& x, Eigen::Ref<Ei
   } else {
     kernels::check_product<S, float>(w, x.rows(), x.cols(), x.words(0), x.bytes(), y, options);
     kernels::check_epilogue(epilogue, y);
-    const kernels::FloatOutput output{y.data(), y.outerStride(), y.rows(), epilogue};
+    const kernels::FloatOutput<Baseline> output{y.data(), y.outerStride(), y.rows(), epilogue};
     dispatch(resolve(options.isa), [&](auto tag) {
       if (w.cols() == 0) return output.store_zeros(y.cols());
       Scratch memory("gemm", options.workspace);
@@ -472,7 +472,7 @@ Eigen::MatrixXi hamming_distances(const QuantizedMatrix<S>& w, const BitActivati
     const kernels::BitDistances<decltype(tag), S, A> product(w, x, kernels::part_count(w.rows(), options.threads),
                                                              memory);
     kernels::run_product(product, w.rows(),
-                         kernels::IntegerOutput{distances.data(), distances.outerStride(), distances.rows()},
+                         kernels::IntegerOutput<Baseline>{distances.data(), distances.outerStride(), distances.rows()},
                          {options.threads, options.executor});
   });
   return distances;

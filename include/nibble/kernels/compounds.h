@@ -33,20 +33,21 @@ template <class S, unsigned Baseline> struct MatrixProduct<QuantizedMatrix<S>, B
 };
 
 /// Products in float arithmetic by Kernel<Tag>.
-template <class W, template <class> class Kernel> struct FloatOnlyProduct {
+template <class W, template <class> class Kernel, unsigned Baseline> struct FloatOnlyProduct {
   template <class X> static void run(const W& w, const X& x, Outputs y, const GemmOptions& options, const Epilogue& e) {
     with_floats(x, [&](const FloatInputs& inputs) {
       const Parallel parallel{options.threads, options.executor};
       dispatch(resolve(options.isa), [&](auto tag) {
         Scratch scratch("gemm", options.workspace);
         const Kernel<decltype(tag)> product(w, inputs, parallel, scratch);
-        run_product(product, w.rows(), FloatOutput{y.data(), y.outerStride(), y.rows(), e}, parallel);
+        run_product(product, w.rows(), FloatOutput<Baseline>{y.data(), y.outerStride(), y.rows(), e}, parallel);
       });
     });
   }
 };
-template <unsigned Baseline> struct MatrixProduct<Dense, Baseline> : FloatOnlyProduct<Dense, DenseProduct> {};
-template <unsigned Baseline> struct MatrixProduct<Sparse, Baseline> : FloatOnlyProduct<Sparse, SparseProduct> {};
+template <unsigned Baseline> struct MatrixProduct<Dense, Baseline> : FloatOnlyProduct<Dense, DenseProduct, Baseline> {};
+template <unsigned Baseline>
+struct MatrixProduct<Sparse, Baseline> : FloatOnlyProduct<Sparse, SparseProduct, Baseline> {};
 
 template <class A, class B, unsigned Baseline> struct MatrixProduct<Sum<A, B>, Baseline> {
   template <class X>
@@ -174,13 +175,13 @@ void check_operands(const W& w, Index x_rows, Index x_cols, const void* x, Index
 }
 
 /// Y = f(Y), element by element.
-inline void activate_all(Activation f, Outputs y) {
+template <unsigned Baseline = isa::baseline> void activate_all(Activation f, Outputs y) {
   for (Index m = 0; m < y.cols(); ++m) {
     for (Index i = 0; i < y.rows(); i += lanes) {
       auto part = y.col(m).segment(i, std::min<Index>(lanes, y.rows() - i)).array();
       PanelColumn z = PanelColumn::Zero();
       z.head(part.size()) = part;
-      activate(f, z);
+      activate<Baseline>(f, z);
       part = z.head(part.size());
     }
   }

@@ -52,7 +52,7 @@ namespace kernels {
 using PanelColumn = Eigen::Array<float, lanes, 1>;
 
 /// f(z), element by element. The error function is that of Abramowitz and Stegun 7.1.26, within 1.5e-7.
-inline void activate(Activation f, PanelColumn& z) {
+template <unsigned Baseline = isa::baseline> void activate(Activation f, PanelColumn& z) {
   switch (f) {
     case Activation::None:
       return;
@@ -78,7 +78,7 @@ inline void activate(Activation f, PanelColumn& z) {
 }
 
 /// Writes sums of panels to a matrix of floats of `rows` rows, `stride` floats between columns.
-struct FloatOutput {
+template <unsigned Baseline = isa::baseline> struct FloatOutput {
   float* y;
   std::ptrdiff_t stride;
   std::ptrdiff_t rows;
@@ -111,7 +111,7 @@ struct FloatOutput {
     if (epilogue.bias.size() > 0) bias.head(height) = epilogue.bias.segment(row, height);
     for (std::ptrdiff_t c = 0; c < width; ++c) {
       PanelColumn z = Eigen::Map<const PanelColumn>(sums + c * lanes) * scale + bias;
-      activate(epilogue.activation, z);
+      activate<Baseline>(epilogue.activation, z);
       Eigen::Map<Eigen::ArrayXf> to(out + c * stride, height);
       if (epilogue.accumulate)
         to += z.head(height);
@@ -122,7 +122,7 @@ struct FloatOutput {
 };
 
 /// Writes raw sums of integers.
-struct IntegerOutput {
+template <unsigned Baseline = isa::baseline> struct IntegerOutput {
   std::int32_t* y;
   std::ptrdiff_t stride;
   std::ptrdiff_t rows;
@@ -136,7 +136,7 @@ struct IntegerOutput {
 };
 
 /// Rescales raw sums to int8: row r by factors[r], or all by factors[0] where there is one.
-struct DyadicOutput {
+template <unsigned Baseline = isa::baseline> struct DyadicOutput {
   std::int8_t* y;
   std::ptrdiff_t stride;
   std::ptrdiff_t rows;

@@ -111,7 +111,7 @@ void gemm(const QuantizedMatrix<S>& w, const Eigen::MatrixBase<Derived>& x, Eige
     using Pairs = kernels::BFloat16Product<Tag, S>;
     Scratch memory("gemm", options.workspace);
     const Index parts = kernels::part_count(w.rows(), options.threads);
-    const kernels::FloatOutput output{y.data(), y.outerStride(), y.rows(), epilogue};
+    const kernels::FloatOutput<Baseline> output{y.data(), y.outerStride(), y.rows(), epilogue};
     if constexpr (Pairs::exists && std::same_as<typename Derived::Scalar, Eigen::bfloat16>) {
       if (x.cols() >= Pairs::least_columns && kernels::BFloat16Dot<Tag>::available())
         return kernels::run_product(Pairs(w, x, parallel, parts, memory), w.rows(), output, parallel);
@@ -133,7 +133,7 @@ void gemm(const QuantizedMatrix<S>& w, const QuantizedActivations<A>& x, Eigen::
   } else {
     kernels::check_product<S, float>(w, x.rows(), x.cols(), x.codes(0), x.shape().bytes(), y, options);
     kernels::check_epilogue(epilogue, y);
-    const kernels::FloatOutput output{y.data(), y.outerStride(), y.rows(), epilogue};
+    const kernels::FloatOutput<Baseline> output{y.data(), y.outerStride(), y.rows(), epilogue};
     if (w.cols() == 0) {
       (void)resolve(options.isa);
       output.store_zeros(y.cols());
@@ -153,8 +153,8 @@ void gemm(const QuantizedMatrix<S>& w, const QuantizedActivations<A>& x, Eigen::
   kernels::check_product<S, int>(w, x.rows(), x.cols(), x.codes(0), x.shape().bytes(), y, options);
   if (w.cols() == 0) y.setZero();
   if (w.cols() > 0)
-    kernels::integer_product<true, Baseline>(w, x, kernels::IntegerOutput{y.data(), y.outerStride(), y.rows()},
-                                             options);
+    kernels::integer_product<true, Baseline>(
+        w, x, kernels::IntegerOutput<Baseline>{y.data(), y.outerStride(), y.rows()}, options);
 }
 
 using MatrixXi8 = Eigen::Matrix<std::int8_t, Eigen::Dynamic, Eigen::Dynamic>;
@@ -174,7 +174,8 @@ void gemm(const QuantizedMatrix<S>& w, const QuantizedActivations<A>& x, const s
   if (w.cols() == 0) y.setZero();
   if (w.cols() > 0)
     kernels::integer_product<true, Baseline>(
-        w, x, kernels::DyadicOutput{y.data(), y.outerStride(), y.rows(), factors.data(), factors.size() == 1}, options);
+        w, x, kernels::DyadicOutput<Baseline>{y.data(), y.outerStride(), y.rows(), factors.data(), factors.size() == 1},
+        options);
 }
 
 /// W * X with default options: float arithmetic for an Eigen expression, integer for quantized activations.

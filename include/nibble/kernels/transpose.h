@@ -4,11 +4,14 @@
 #include <cstddef>
 #include <cstring>
 
+#include "nibble/core/isa.h"
+
 namespace nibble::kernels {
 
 /// out[j * out_stride + i] = in[i * in_stride + j] for i < rows, j < cols.
-inline void transpose(const float* in, std::ptrdiff_t in_stride, std::ptrdiff_t rows, std::ptrdiff_t cols, float* out,
-                      std::ptrdiff_t out_stride) {
+template <unsigned Baseline = isa::baseline>
+void transpose(const float* in, std::ptrdiff_t in_stride, std::ptrdiff_t rows, std::ptrdiff_t cols, float* out,
+               std::ptrdiff_t out_stride) {
   typedef float Four __attribute__((vector_size(16)));
   const auto load = [&](std::ptrdiff_t i, std::ptrdiff_t j) {
     Four v;

@@ -19,6 +19,7 @@ struct Feedback {
   int dim = 1;
   std::vector<std::ptrdiff_t> order;   ///< runs, in the order in which they are rounded
   std::vector<std::ptrdiff_t> inputs;  ///< the input at each position
+  std::vector<std::ptrdiff_t> starts;  ///< the position at which each run starts, and K
   AlignedArray<float> factor;          ///< L as kernels::FeedbackTile wants it
   Eigen::MatrixXd roots;               ///< dim x K: the upper triangular root of D, run beside run
 
@@ -27,8 +28,8 @@ struct Feedback {
 
   /// The feedback of H, of which the lower triangle of `h` is that of the inputs in *reverse* order of `inputs`; `h` is
   /// overwritten. `bad` says where it is not positive definite, by position, and then nothing else is set.
-  Feedback(int run, std::vector<std::ptrdiff_t> runs, std::vector<std::ptrdiff_t> positions, Eigen::Ref<Eigen::MatrixXd> h,
-           const Parallel& parallel, BadPivot& bad)
+  Feedback(int run, std::vector<std::ptrdiff_t> runs, std::vector<std::ptrdiff_t> positions,
+           Eigen::Ref<Eigen::MatrixXd> h, const Parallel& parallel, BadPivot& bad)
       : dim(run), order(std::move(runs)), inputs(std::move(positions)) {
     using Eigen::Index;
     constexpr Index width = kernels::tile_inputs;
@@ -42,13 +43,13 @@ struct Feedback {
     // L = R R_pp^-1 by runs.
     factor = AlignedArray<float>(static_cast<std::size_t>(offset((k + width - 1) / width)));
     roots = Eigen::MatrixXd::Zero(dim, k);
-    std::vector<Index> starts;
     for (Index p = 0; p < k; p += std::min<Index>(dim, k - inputs[static_cast<std::size_t>(p)])) starts.push_back(p);
-    parallel_for(static_cast<Index>(starts.size()), parallel, [&](Index begin, Index end) {
+    starts.push_back(k);
+    parallel_for(static_cast<Index>(order.size()), parallel, [&](Index begin, Index end) {
       Eigen::MatrixXd run_factor, root;
       for (Index s = begin; s < end; ++s) {
         const Index p = starts[static_cast<std::size_t>(s)];
-        const Index count = std::min<Index>(dim, k - inputs[static_cast<std::size_t>(p)]);
+        const Index count = starts[static_cast<std::size_t>(s) + 1] - p;
         const auto reversed = h.block(k - p - count, k - p - count, p + count, count).reverse();
         root = reversed.bottomRows(count).template triangularView<Eigen::Upper>();
         run_factor = reversed.topRows(p);

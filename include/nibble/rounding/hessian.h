@@ -102,6 +102,20 @@ class Hessian {
   /// Its diagonal.
   Eigen::VectorXd diagonal() const { return state_->sum.diagonal() * scale("Hessian::diagonal"); }
 
+  /// tr(E H E^T) of an N x K matrix, in double.
+  double quadratic_form(const Eigen::MatrixXd& e) const {
+    if (e.cols() != inputs()) invalid("Hessian::quadratic_form", text("a matrix of ", inputs(), " columns"), e.cols());
+    const double factor = scale("Hessian::quadratic_form");
+    double sum = 0;
+    constexpr Index rows = 64;  // at a time: little memory beside e
+    for (Index i = 0; i < e.rows(); i += rows) {
+      const Eigen::MatrixXd part = e.middleRows(i, std::min(rows, e.rows() - i)).transpose();
+      const Eigen::MatrixXd product = state_->sum.selfadjointView<Eigen::Lower>() * part;
+      sum += product.cwiseProduct(part).sum();
+    }
+    return factor * sum;
+  }
+
   /// What makes the diagonal of inputs that were always 0 the mean of the others (1 where there are none), and then adds
   /// `fraction` of the mean diagonal to all of it.
   Eigen::VectorXd damping(double fraction) const {
@@ -168,8 +182,7 @@ class Hessian {
                     .weight = weight()};
     out.write(reinterpret_cast<const char*>(&head), sizeof head);
     for (Index j = 0; j < inputs(); ++j)
-      out.write(reinterpret_cast<const char*>(&state_->sum(j, j)),
-                (inputs() - j) * static_cast<Index>(sizeof(double)));
+      out.write(reinterpret_cast<const char*>(&state_->sum(j, j)), (inputs() - j) * static_cast<Index>(sizeof(double)));
     if (!out.flush()) raise(IoError("<stream>", 0, "cannot write a Hessian"));
   }
 

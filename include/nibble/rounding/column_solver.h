@@ -216,6 +216,8 @@ void solve_columns(const char* function, const RowMajorMatrixXf& w, const Rule& 
   };
   if (options.loss != nullptr) *options.loss = 0;
   if (w.size() == 0) return;
+  if (!(hessian.weight() > 0))
+    invalid(function, "a Hessian of samples that count", text(hessian.samples(), " samples"));
   const auto runs = runs_in(options.order, S::dim, hessian.diagonal());
   advance(0);
   const auto feedback = hessian.feedback(function, options.damping, S::dim, runs, parallel);

@@ -3,6 +3,6 @@
 
 #include "nibble/kernels/cast.h"
 #include "nibble/kernels/compounds.h"
-#include "nibble/kernels/feedback.h"
+#include "nibble/kernels/lane_product.h"
 #include "nibble/kernels/gemm.h"
 #include "nibble/kernels/hadamard.h"

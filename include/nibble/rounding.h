@@ -8,4 +8,5 @@
 #include "nibble/rounding/feedback.h"
 #include "nibble/rounding/gptq.h"
 #include "nibble/rounding/hessian.h"
+#include "nibble/rounding/second_moments.h"
 #include "nibble/rounding/triangle.h"

@@ -1,11 +1,11 @@
 """Golden codes of GPTQ, by the arithmetic of the published code (IST-DASLab/gptq: gptq.py, quant.py), written out in numpy
-float32: the Hessian 2 / M X X^T, dead inputs, damping by a hundredth of the mean diagonal, the upper Cholesky factor of
+float32: the Hessian 2 / M X X^T, damping by a hundredth of the mean diagonal, the upper Cholesky factor of
 the inverse, blocks with lazy updates, affine grids that include 0.
 
 Run with Python 3.11 and numpy 2: python make_gptq.py; writes into gptq/ beside this file.
 
   weights.npy  float32[24, 96]   normal, rows of different sizes
-  inputs.npy   float16[96, 120]  correlated samples; input 7 is always 0, as is its weight
+  inputs.npy   float16[96, 120]  correlated samples
   <case>.codes.npy   uint8[24, 96]   codes of 4 bits
   <case>.loss.npy    float64[1]      tr(E H E^T) of these codes with the damped H, in float64
 
@@ -36,9 +36,6 @@ def gptq(w, h, bits, group, block, act_order, static):
     w, h = w.copy(), h.copy()
     n, k = w.shape
     maxq = 2**bits - 1
-    dead = np.diag(h) == 0
-    h[dead, dead] = 1
-    w[:, dead] = 0
     params = [find_params(w[:, g : g + group], maxq) for g in range(0, k, group)]
     perm = np.argsort(-np.diag(h), kind="stable") if act_order else np.arange(k)
     w, h = w[:, perm], h[np.ix_(perm, perm)]
@@ -73,8 +70,6 @@ def main():
     w = (rng.standard_normal((24, 96)) * (1 + np.arange(24)[:, None] % 3)).astype(F)
     x = rng.standard_normal((96, 12)) @ rng.standard_normal((12, 120)) + 0.5 * rng.standard_normal((96, 120))
     x *= np.exp(0.5 * rng.standard_normal((96, 1)))
-    x[7] = 0
-    w[:, 7] = 0
     x = x.astype(np.float16)
     h = (F(2) / F(120)) * (x.astype(F) @ x.astype(F).T)
     OUT.mkdir(exist_ok=True)

@@ -1,4 +1,4 @@
-// GPTQ and Babai's nearest plane as their papers write them, one row at a time, in double. Shares no code with nibble.
+// GPTQ, LDLQ and Babai's nearest plane as their papers write them, one row at a time, in double. Shares no code with nibble.
 #pragma once
 
 #include <Eigen/Dense>
@@ -26,6 +26,24 @@ inline Eigen::VectorXd gptq(Eigen::VectorXd w, const Eigen::MatrixXd& h, const R
     q[i] = round(w[i], i);
     const double error = (w[i] - q[i]) / u(i, i);
     for (Eigen::Index j = i; j < w.size(); ++j) w[j] -= error * u(i, j);
+  }
+  return q;
+}
+
+/// Chee et al., "QuIP", equation 2: H = (L + I) D (L + I)^T with L strictly upper triangular, found here column by column.
+inline Eigen::VectorXd ldlq(const Eigen::VectorXd& w, Eigen::MatrixXd h, const Round& round) {
+  const Eigen::Index n = w.size();
+  Eigen::MatrixXd l = Eigen::MatrixXd::Zero(n, n);
+  for (Eigen::Index k = n; k-- > 0;) {  // h(k, k) is D(k, k) once the columns behind have been taken out
+    for (Eigen::Index i = 0; i < k; ++i) l(i, k) = h(i, k) / h(k, k);
+    for (Eigen::Index i = 0; i < k; ++i)
+      for (Eigen::Index j = 0; j < k; ++j) h(i, j) -= l(i, k) * h(k, k) * l(j, k);
+  }
+  Eigen::VectorXd q(n);
+  for (Eigen::Index k = 0; k < n; ++k) {
+    double target = w[k];
+    for (Eigen::Index i = 0; i < k; ++i) target += (w[i] - q[i]) * l(i, k);
+    q[k] = round(target, k);
   }
   return q;
 }

@@ -52,7 +52,9 @@ TEST(Curvature, Trace) {
   EXPECT_EQ(estimate, hutchinson_trace(40, product, 400, 5));
   EXPECT_NE(estimate, hutchinson_trace(40, product, 400, 6));
   const MatrixXd diagonal = values.asDiagonal();
-  EXPECT_NEAR(hutchinson_trace(40, [&](const Eigen::VectorXd& v) { return diagonal * v; }, 1), values.sum(), 1e-9);
+  EXPECT_NEAR(hutchinson_trace(
+                  40, [&](const Eigen::VectorXd& v) { return diagonal * v; }, 1),
+              values.sum(), 1e-9);
   EXPECT_NE(test::message_of([&] { hutchinson_trace(40, product, 0); }), "");
 }
 
@@ -67,9 +69,15 @@ TEST(Curvature, TopEigenvalues) {
   EXPECT_EQ(top.values, top_eigenvalues(Hessian::from_matrix(m), 4).values);
   // By magnitude, and beyond the rank.
   const MatrixXd negative = -5 * MatrixXd::Identity(1, 1);
-  EXPECT_NEAR(top_eigenvalues(1, [&](const Eigen::VectorXd& v) { return negative * v; }, 1).values[0], -5, 1e-12);
+  EXPECT_NEAR(top_eigenvalues(
+                  1, [&](const Eigen::VectorXd& v) { return negative * v; }, 1)
+                  .values[0],
+              -5, 1e-12);
   const MatrixXd zero = MatrixXd::Zero(3, 3);
-  EXPECT_EQ(top_eigenvalues(3, [&](const Eigen::VectorXd& v) { return zero * v; }, 2).values, Eigen::Vector2d::Zero());
+  EXPECT_EQ(top_eigenvalues(
+                3, [&](const Eigen::VectorXd& v) { return zero * v; }, 2)
+                .values,
+            Eigen::Vector2d::Zero());
   EXPECT_NE(test::message_of([&] { top_eigenvalues(Hessian::from_matrix(m), 31); }), "");
 }
 

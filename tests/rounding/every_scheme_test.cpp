@@ -12,9 +12,9 @@ namespace {
 
 template <class S> class EveryScheme : public testing::Test {};
 using Schemes = testing::Types<Int<3>, UInt<2, PerTensor>, UInt<4, Group<16>>, Int<4, Group<128>, formats::Half>,
-                               Codebook<3>, Codebook<2, Group<32>, PerTensor>, Nf4<32>, MxFp4, NvFp4, BitMod<3, Group<32>>,
-                               SuperBlock<3>, Nf4Double<16>, Progressive<32>, Ternary<PerRow>, Ternary5in8<PerRow>,
-                               Scheme<formats::Pair11, Group<32>>>;
+                               Codebook<3>, Codebook<2, Group<32>, PerTensor>, Nf4<32>, MxFp4, NvFp4,
+                               BitMod<3, Group<32>>, SuperBlock<3>, Nf4Double<16>, Progressive<32>, Ternary<PerRow>,
+                               Ternary5in8<PerRow>, Scheme<formats::Pair11, Group<32>>>;
 TYPED_TEST_SUITE(EveryScheme, Schemes);
 
 TYPED_TEST(EveryScheme, TakesEveryRuleAndRounding) {

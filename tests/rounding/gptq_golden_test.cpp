@@ -22,9 +22,15 @@ template <class S> void expect_golden(const std::string& name, const ColumnOptio
   EXPECT_NEAR(loss, golden, 1e-4 * golden) << name;
 }
 
-TEST(GptqGolden, PerRow) { expect_golden<UInt<4>>("row", {}); }
-TEST(GptqGolden, PerRowActOrder) { expect_golden<UInt<4>>("row_act", {.order = Order::ActOrder}); }
-TEST(GptqGolden, Groups) { expect_golden<UInt<4, Group<32>>>("g32", {}); }
+TEST(GptqGolden, PerRow) {
+  expect_golden<UInt<4>>("row", {});
+}
+TEST(GptqGolden, PerRowActOrder) {
+  expect_golden<UInt<4>>("row_act", {.order = Order::ActOrder});
+}
+TEST(GptqGolden, Groups) {
+  expect_golden<UInt<4, Group<32>>>("g32", {});
+}
 TEST(GptqGolden, StaticGroupsActOrder) {
   expect_golden<UInt<4, Group<32>>>("g32_act", {.order = Order::ActOrder, .groups = Groups::Static});
 }

@@ -24,9 +24,13 @@ struct FixedStep {
 constexpr float step = 0.125f;
 using Wide = Int<12>;
 
-MatrixXd in_double(const MatrixXf& m) { return m.cast<double>(); }
+MatrixXd in_double(const MatrixXf& m) {
+  return m.cast<double>();
+}
 
-double rounded(double w, Index) { return std::nearbyint(w / static_cast<double>(step)) * static_cast<double>(step); }
+double rounded(double w, Index) {
+  return std::nearbyint(w / static_cast<double>(step)) * static_cast<double>(step);
+}
 
 TEST(Gptq, EqualsTheAlgorithmsOfThePapersWithoutClipping) {
   for (Index k : {1, 2, 33, 130}) {
@@ -36,14 +40,17 @@ TEST(Gptq, EqualsTheAlgorithmsOfThePapersWithoutClipping) {
     const MatrixXf gptq = quantize<Wide>(w, FixedStep{step}, Gptq{h}).dequantize();
     const MatrixXf babai = quantize<Wide>(w, FixedStep{step}, Babai{h}).dequantize();
     EXPECT_EQ(gptq, quantize<Wide>(w, FixedStep{step}, Ldlq{h}).dequantize());
-    Index same_gptq = 0, same_babai = 0;
+    Index same_gptq = 0, same_ldlq = 0, same_babai = 0;
     for (Index i = 0; i < w.rows(); ++i) {
       const Eigen::VectorXd row = in_double(w).row(i).transpose();
       const Eigen::VectorXd a = oracle::gptq(row, damped, rounded), b = oracle::babai(row, damped, rounded);
+      const Eigen::VectorXd c = oracle::ldlq(row, damped, rounded);
       same_gptq += (a.transpose().cast<float>().array() == gptq.row(i).array()).count();
+      same_ldlq += (c.transpose().cast<float>().array() == gptq.row(i).array()).count();
       same_babai += (b.transpose().cast<float>().array() == babai.row(i).array()).count();
     }
     EXPECT_GE(static_cast<double>(same_gptq), 0.999 * static_cast<double>(w.size())) << k;
+    EXPECT_GE(static_cast<double>(same_ldlq), 0.999 * static_cast<double>(w.size())) << k;
     EXPECT_GE(static_cast<double>(same_babai), 0.999 * static_cast<double>(w.size())) << k;
   }
 }
@@ -112,8 +119,8 @@ TEST(Gptq, ActOrderIsAPermutation) {
   std::iota(order.begin(), order.end(), 0);
   const Eigen::VectorXd d = h.diagonal();
   std::stable_sort(order.begin(), order.end(), [&](int a, int b) { return d[a] > d[b]; });
-  const auto permuted = quantize<UInt<3>>(MatrixXf(w(Eigen::all, order)),
-                                          Gptq{Hessian(MatrixXf(x(order, Eigen::all)))});
+  const auto permuted =
+      quantize<UInt<3>>(MatrixXf(w(Eigen::all, order)), Gptq{Hessian(MatrixXf(x(order, Eigen::all)))});
   const auto q = quantize<UInt<3>>(w, Gptq{h, {.order = Order::ActOrder}});
   EXPECT_EQ(MatrixXf(q.dequantize()(Eigen::all, order)), permuted.dequantize());
   EXPECT_LT(proxy_loss(w, q, h), proxy_loss(w, quantize<UInt<3>>(w), h));
@@ -260,7 +267,9 @@ TEST(Gptq, TellsOfItsProgressAndStops) {
   EXPECT_TRUE(std::is_sorted(seen.begin(), seen.end()));
   for (std::ptrdiff_t stop : {0, 48, 200}) {
     const Progress cancel = [&](std::ptrdiff_t done, std::ptrdiff_t) { return done < stop; };
-    EXPECT_EQ(test::message_of<Cancelled>([&] { quantize<Int<4>>(w, Gptq{h, {.progress = cancel}}); }),
+    EXPECT_EQ(test::message_of<Cancelled>([&] {
+                quantize<Int<4>>(w, Gptq{h, {.progress = cancel}});
+              }),
               "nibble::Gptq: cancelled");
   }
 }
@@ -270,8 +279,8 @@ TEST(Gptq, RejectsBadInput) {
   const auto message = [&](const auto& rounding) {
     return test::message_of([&] { quantize<UInt<4, Group<2>>>(w, rounding); });
   };
-  const auto has = [](const std::string& message, const char* part) {
-    return message.find(part) != std::string::npos ? "" : "\"" + message + "\"";
+  const auto has = [](const std::string& whole, const char* part) {
+    return whole.find(part) != std::string::npos ? "" : "\"" + whole + "\"";
   };
   const Hessian h(test::correlated_inputs(6, 40, 27));
   EXPECT_EQ(has(message(Gptq{Hessian(test::correlated_inputs(5, 9, 1))}), "Hessian of 6 inputs, got 5"), "");

@@ -15,15 +15,20 @@ using Eigen::MatrixXf;
 
 MatrixXd naive(const MatrixXf& x, const Eigen::VectorXd& weights) {
   MatrixXd h = MatrixXd::Zero(x.rows(), x.rows());
+  const double sum = weights.sum();
   for (Index m = 0; m < x.cols(); ++m)
     for (Index i = 0; i < x.rows(); ++i)
       for (Index j = 0; j < x.rows(); ++j)
-        h(i, j) += 2 * weights[m] * static_cast<double>(x(i, m)) * static_cast<double>(x(j, m)) / weights.sum();
+        h(i, j) += 2 * weights[m] * static_cast<double>(x(i, m)) * static_cast<double>(x(j, m)) / sum;
   return h;
 }
-MatrixXd naive(const MatrixXf& x) { return naive(x, Eigen::VectorXd::Ones(x.cols())); }
+MatrixXd naive(const MatrixXf& x) {
+  return naive(x, Eigen::VectorXd::Ones(x.cols()));
+}
 
-double distance(const MatrixXd& a, const MatrixXd& b) { return (a - b).norm() / b.norm(); }
+double distance(const MatrixXd& a, const MatrixXd& b) {
+  return (a - b).norm() / b.norm();
+}
 
 TEST(Hessian, IsTheMeanOfTwiceTheSquares) {
   for (Index k : {1, 15, 16, 17, 257}) {
@@ -123,7 +128,8 @@ TEST(Hessian, FactorsAreMadeOnceAndShared) {
   std::iota(order.begin(), order.end(), 0);
   std::vector<std::shared_ptr<const rounding::Feedback>> made(4);
   std::vector<std::thread> threads;
-  for (auto& m : made) threads.emplace_back([&] { m = (&m == &made[0] ? h : copy).feedback("test", 0.1, 1, order, {}); });
+  for (auto& m : made)
+    threads.emplace_back([&] { m = (&m == &made[0] ? h : copy).feedback("test", 0.1, 1, order, {}); });
   for (auto& t : threads) t.join();
   for (const auto& m : made) EXPECT_EQ(m, made[0]);
   EXPECT_NE(h.feedback("test", 0.2, 1, order, {}), made[0]);
@@ -132,7 +138,7 @@ TEST(Hessian, FactorsAreMadeOnceAndShared) {
   EXPECT_EQ(copy.feedback("test", 0.1, 1, order, {}), made[0]);
 }
 
-// H = (I + L) D (I + L)^T for runs of 1, 2, 3 and 5 inputs, the last one short, in any order.
+// H = (I - F)^-1 D (I - F)^-T for runs of 1, 2, 3 and 5 inputs, the last one short, in any order.
 TEST(Hessian, FeedbackFactorisesIt) {
   for (Index k : {1, 7, 32, 230}) {
     const Hessian h(test::correlated_inputs(k, 50, 10));
@@ -143,15 +149,16 @@ TEST(Hessian, FeedbackFactorisesIt) {
       std::reverse(runs.begin(), runs.end());
       if (runs.size() > 3) std::swap(runs[0], runs[2]);
       const auto f = h.feedback("test", 0.02, dim, runs, {});
-      MatrixXd l = MatrixXd::Identity(k, k), d = MatrixXd::Zero(k, k), permuted(k, k);
+      MatrixXd m = MatrixXd::Identity(k, k), d = MatrixXd::Zero(k, k), permuted(k, k);
       for (std::size_t s = 0; s < runs.size(); ++s) {
         const Index p = f->starts[s], count = f->starts[s + 1] - p;
         EXPECT_EQ(f->inputs[static_cast<std::size_t>(p)], runs[s] * dim);
         const MatrixXd root = f->roots.block(0, p, count, count);
         d.block(p, p, count, count) = root * root.transpose();
         for (Index c = p; c < p + count; ++c)
-          for (Index q = 0; q < p; ++q) l(q, c) = static_cast<double>(f->tile(c)[q * 8 + c % 8]);
+          for (Index q = 0; q < p; ++q) m(q, c) = -static_cast<double>(f->tile(c)[q * 8 + c % 8]);
       }
+      const MatrixXd l = m.inverse();
       for (Index i = 0; i < k; ++i)
         for (Index j = 0; j < k; ++j)
           permuted(i, j) = damped(f->inputs[static_cast<std::size_t>(i)], f->inputs[static_cast<std::size_t>(j)]);

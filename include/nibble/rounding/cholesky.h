@@ -1,4 +1,4 @@
-// Cholesky factorisation of large matrices, on several threads.
+// Cholesky factors of large matrices and their inverses, on several threads.
 #pragma once
 
 #include <Eigen/Dense>
@@ -47,6 +47,41 @@ inline BadPivot cholesky_in_place(Eigen::Ref<Eigen::MatrixXd> a, const Parallel&
     });
   }
   return {};
+}
+
+/// Overwrites a lower triangular n x n matrix by its inverse; what lies above the diagonal is neither read nor written.
+/// Takes n^3 / 3 operations and no memory of size n^2.
+inline void invert_triangle_in_place(Eigen::Ref<Eigen::MatrixXd> c, const Parallel& parallel) {
+  using Eigen::Index;
+  constexpr Index block = 96, tile = 96;
+  const Index n = c.rows();
+  for (Index b = (n - 1) / block * block; n > 0 && b >= 0; b -= block) {
+    const Index size = std::min(block, n - b), next = b + size, tiles = (n - next + tile - 1) / tile;
+    const Eigen::MatrixXd inverse =
+        c.block(b, b, size, size).triangularView<Eigen::Lower>().solve(Eigen::MatrixXd::Identity(size, size));
+    // What lies below becomes the inverse of the corner below, from the steps before, times -(itself) * inverse.
+    Eigen::MatrixXd panel(n - next, size);
+    parallel_for(tiles, parallel, [&](Index begin, Index end) {
+      for (Index t = begin; t < end; ++t) {
+        const Index i = t * tile, rows = std::min(tile, n - next - i);
+        panel.middleRows(i, rows).noalias() = -c.block(next + i, b, rows, size) * inverse;
+      }
+    });
+    parallel_for((tiles + 1) / 2, parallel, [&](Index begin, Index end) {
+      const auto row_of_tiles = [&](Index t) {
+        const Index i = t * tile, rows = std::min(tile, n - next - i);
+        auto out = c.block(next + i, b, rows, size);
+        out.noalias() =
+            c.block(next + i, next + i, rows, rows).triangularView<Eigen::Lower>() * panel.middleRows(i, rows);
+        if (i > 0) out.noalias() += c.block(next + i, next, rows, i) * panel.topRows(i);
+      };
+      for (Index t = begin; t < end; ++t) {  // a short row with a long one, so that all parts take as long
+        row_of_tiles(t);
+        if (t != tiles - 1 - t) row_of_tiles(tiles - 1 - t);
+      }
+    });
+    c.block(b, b, size, size).triangularView<Eigen::Lower>() = inverse;
+  }
 }
 
 }  // namespace nibble::rounding

@@ -51,7 +51,7 @@ template <class S, class Rule, class EncodeOf> class ColumnSolver {
   ColumnSolver(const RowMajorMatrixXf& w, const Rule& rule, Parts<S>& parts, const Feedback& feedback,
                const EncodeOf& encode_of, Index block, bool dynamic, Isa isa)
       : w_(w), rule_(rule), parts_(parts), feedback_(feedback), encode_of_(encode_of), isa_(isa), lanes_(lane) {
-    const Index unit = (kernels::tile_inputs + S::dim - 1) / S::dim, group = S::group_inputs / S::dim;
+    const Index unit = (kernels::lane_cols + S::dim - 1) / S::dim, group = S::group_inputs / S::dim;
     block = (block + S::dim - 1) / S::dim;
     if (dynamic) {
       if (block > group) levels_.push_back(round_up(block, group));
@@ -65,7 +65,6 @@ template <class S, class Rule, class EncodeOf> class ColumnSolver {
     const Index widest = std::min(w.cols(), levels_.front() * S::dim);
     errors_ = AlignedArray<float>(static_cast<std::size_t>(w.cols() * lane));
     targets_ = AlignedArray<float>(static_cast<std::size_t>(widest * lane));
-    weights_ = AlignedArray<float>(static_cast<std::size_t>(widest * lane));
   }
 
   /// Rounds the rows first .. first + count - 1, at most lane_rows, and returns their loss.
@@ -121,11 +120,8 @@ template <class S, class Rule, class EncodeOf> class ColumnSolver {
   /// Makes the weights at positions first .. last - 1 the targets.
   void load(Index first, Index last) {
     origin_ = first;
-    for (Index r = 0; r < lane; ++r) {
-      for (Index p = first; p < last; ++p)
-        weights_[static_cast<std::size_t>((p - first) * lane + r)] = r < rows_ ? w_(row_ + r, input(p)) : 0.0f;
-    }
-    std::copy(weights_.data(), weights_.data() + (last - first) * lane, targets_.data());
+    for (Index r = 0; r < lane; ++r)
+      for (Index p = first; p < last; ++p) target(p)[r] = r < rows_ ? w_(row_ + r, input(p)) : 0.0f;
   }
 
   /// Chooses the scales of the group that the runs first .. last - 1 make up, from their targets.
@@ -145,7 +141,6 @@ template <class S, class Rule, class EncodeOf> class ColumnSolver {
     const Index g = S::group_inputs == 0 ? 0 : input(begin) / S::group_inputs;
     if (g != group_) enter_group(g);
     const Index column = feedback_.order[static_cast<std::size_t>(run)];
-    const float* const weights = weights_.data() + (begin - origin_) * lane;
     float* const errors = errors_.data() + begin * lane;
     const float* const targets = target(begin);
     for (Index r = 0; r < rows_; ++r) {
@@ -156,10 +151,9 @@ template <class S, class Rule, class EncodeOf> class ColumnSolver {
       parts_.codes(row_ + r, column) = code;
       at.quantizer.decode(code, at.params, rounded);
       for (Index d = 0; d < count; ++d) {
-        errors[d * lane + r] = weights[d * lane + r] - rounded[d];
+        errors[d * lane + r] = x[d] - rounded[d];
         double root = 0;  // element d of (target - rounded) times the root of D
-        for (Index e = 0; e <= d; ++e)
-          root += (static_cast<double>(x[e]) - static_cast<double>(rounded[e])) * feedback_.roots(e, begin + d);
+        for (Index e = 0; e <= d; ++e) root += static_cast<double>(x[e] - rounded[e]) * feedback_.roots(e, begin + d);
         loss_ += root * root;
       }
     }
@@ -185,8 +179,8 @@ template <class S, class Rule, class EncodeOf> class ColumnSolver {
   std::vector<Lane> lanes_;
   std::vector<Index> levels_;  ///< runs per piece, piece of a piece, ...
   std::size_t group_level_ = ~std::size_t{0};
-  AlignedArray<float> errors_;             ///< [position][row]: what is rounded by now
-  AlignedArray<float> targets_, weights_;  ///< [position from origin_][row], of the present piece
+  AlignedArray<float> errors_;   ///< [position][row]: target less rounded, of what is rounded by now
+  AlignedArray<float> targets_;  ///< [position from origin_][row], of the present piece
   Index origin_ = 0, row_ = 0, rows_ = 0, group_ = -1;
   double loss_ = 0;
 };

@@ -8,6 +8,7 @@
 
 #include "nibble/metrics.h"
 #include "nibble/rounding/feedback.h"
+#include "nibble/rounding/second_moments.h"
 
 namespace nibble {
 
@@ -135,7 +136,7 @@ class Hessian {
     return result;
   }
 
-  /// How the damped H hands errors from runs of `dim` inputs on to later ones when they are rounded in the order `runs`.
+  /// How the damped H hands errors on from runs of `dim` inputs on to later ones when they are rounded in the order `runs`.
   /// Computed once, by `parallel`, and shared by all copies of this Hessian; the latest four are kept. Throws
   /// std::invalid_argument, in the name of `function`, where there are no samples or the damped H is not positive
   /// definite.
@@ -273,7 +274,7 @@ class Hessian {
     if (x.rows() != inputs()) invalid("Hessian::add", text("samples of ", inputs(), " inputs"), x.rows());
     if (!x.allFinite()) invalid("Hessian::add", "finite samples", "a NaN or an infinity");
     State& state = own();
-    constexpr Index batch = 512, tile = 256;
+    constexpr Index batch = 512;
     const Parallel parallel{options_.threads, options_.executor};
     Eigen::MatrixXf part;
     for (Index first = 0; first < x.cols() && x.rows() > 0; first += batch) {
@@ -291,11 +292,7 @@ class Hessian {
         if (!(most > 0)) continue;
         part = part * (of_part / most).cwiseSqrt().cast<float>().asDiagonal();
       }
-      rounding::parallel_triangle(x.rows(), tile, parallel, [&](Index i, Index j, Index rows, Index cols) {
-        Eigen::MatrixXf product(rows, cols);
-        product.noalias() = part.middleRows(i, rows) * part.middleRows(j, cols).transpose();
-        state.sum.block(i, j, rows, cols) += product.cast<double>() * (unit * most);
-      });
+      rounding::add_second_moments(part, unit * most, state.sum, parallel);
     }
     state.samples += x.cols();
     state.weight += weights != nullptr ? weights->sum() : static_cast<double>(x.cols());

@@ -7,7 +7,7 @@
 namespace nibble {
 namespace {
 
-constexpr Index lane = kernels::lane_rows, width = kernels::tile_inputs;
+constexpr Index lane = kernels::lane_rows, width = kernels::lane_cols;
 
 struct Operands {
   Index positions;
@@ -26,7 +26,7 @@ struct Operands {
   float l(Index q, Index p) const { return tile(p)[q * width + p % width]; }
 };
 
-TEST(Feedback, IsTheSumOnEveryInstructionSet) {
+TEST(LaneProduct, IsTheSumOnEveryInstructionSet) {
   constexpr Index k = 61;
   const Operands in(k);
   for (const auto& [from, to, first, last] : {std::array<Index, 4>{0, 0, 0, 61},
@@ -65,7 +65,7 @@ TEST(Feedback, IsTheSumOnEveryInstructionSet) {
   }
 }
 
-TEST(Feedback, DoesNotDependOnHowItIsCut) {
+TEST(LaneProduct, DoesNotDependOnHowItIsCut) {
   constexpr Index k = 40;
   const Operands in(k);
   for (Isa isa : available_isas()) {

@@ -2,6 +2,7 @@
 #include "executor.h"
 #include "families.h"
 #include "gemm_benchmark.h"
+#include "peers.h"
 
 namespace nibble::bench {
 namespace {
@@ -27,26 +28,26 @@ void add_hessian(const Settings& settings, int threads) {
 }
 
 /// 4096 x 4096 weights, factorisation included, against Eigen's product of as many rows, inputs and columns, compiled for
-/// this CPU, on one thread.
+/// this CPU, on one thread: a product by as many threads counts as that many times faster.
 void add_gptq(const Settings& settings, int threads) {
-  benchmark::RegisterBenchmark(text("gptq/int4_g128/N:", side, "/K:", side, "/threads:", threads).c_str(),
-                               [&settings, threads](benchmark::State& state) {
-                                 const Eigen::MatrixXf w = random_normal(side, side), x = random_normal(side, side);
-                                 Eigen::MatrixXf y(side, side);
-                                 const Parallel parallel = bench::parallel(threads);
-                                 const Hessian calibrated(x, {parallel.threads, parallel.executor});
-                                 auto product = eigen_product({side, side, side, {w.data()}, x.data(), y.data()});
-                                 const Rounds rounds = take_turns(
-                                     state, settings.seconds, threads,
-                                     [&] {
-                                       const Hessian fresh = calibrated.damped(0.01);  // without factorisations
-                                       benchmark::DoNotOptimize(quantize<Int<4, Group<128>>>(
-                                           w, Gptq{fresh, {.damping = 0}}, {parallel.threads, parallel.executor}));
-                                     },
-                                     {{"eigen", [&] { return seconds_of(1, product); }}});
-                                 state.counters["eigen_products"] =
-                                     rounds.paired(rounds.rivals[0], [](double s, double eigen) { return s / eigen; });
-                               });
+  benchmark::RegisterBenchmark(
+      text("gptq/int4_g128/N:", side, "/K:", side, "/threads:", threads).c_str(),
+      [&settings, threads](benchmark::State& state) {
+        const Eigen::MatrixXf w = random_normal(side, side), x = random_normal(side, side);
+        Eigen::MatrixXf y(side, side);
+        const Parallel parallel = bench::parallel(threads);
+        const Hessian calibrated(x, {parallel.threads, parallel.executor});
+        auto product = eigen_product({side, side, side, {w.data()}, x.data(), y.data()});
+        const Rounds rounds = take_turns(state, settings.seconds, threads,
+                                         [&] {
+                                           const Hessian fresh = calibrated.damped(0.01);  // without factorisations
+                                           benchmark::DoNotOptimize(quantize<Int<4, Group<128>>>(
+                                               w, Gptq{fresh, {.damping = 0}}, {parallel.threads, parallel.executor}));
+                                         },
+                                         {{"eigen", [&] { return seconds_of(1, product); }}});
+        state.counters["eigen_products"] =
+            rounds.paired(rounds.rivals[0], [threads](double s, double eigen) { return s * threads / eigen; });
+      });
 }
 
 }  // namespace

@@ -8,14 +8,13 @@ namespace nibble {
 namespace {
 
 struct Layer {
-  Eigen::MatrixXf weight, train, eval;
+  Eigen::MatrixXf weight, eval;
   Hessian hessian;
   static const Layer& get() {
     static const Layer layer = [] {
       const std::filesystem::path folder = NIBBLE_EXAMPLE_DATA_DIR;
-      Eigen::MatrixXf train = read_npy(folder / "activations_train.npy");
-      const Hessian h(train);
-      return Layer{read_npy(folder / "weight.npy"), std::move(train), read_npy(folder / "activations_eval.npy"), h};
+      return Layer{read_npy(folder / "weight.npy"), read_npy(folder / "activations_eval.npy"),
+                   Hessian(read_npy(folder / "activations_train.npy"))};
     }();
     return layer;
   }

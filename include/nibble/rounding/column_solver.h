@@ -193,8 +193,8 @@ template <class S, class Rule, class EncodeOf> class ColumnSolver {
   double loss_ = 0;
 };
 
-/// Fills the codes and scales of `parts` from W, N x K. Throws std::invalid_argument, in the name of `function`, before
-/// anything is written, where the Hessian or the options do not suit; Cancelled where the progress callback says so.
+/// Fills the codes and scales of `parts` from W, N x K. Throws std::invalid_argument, in the name of `function`, where the
+/// Hessian or the options do not suit; Cancelled where the progress callback says so.
 template <class S, class Rule, class EncodeOf>
 void solve_columns(const char* function, const RowMajorMatrixXf& w, const Rule& rule, Parts<S>& parts,
                    const Hessian& hessian, const ColumnOptions& options, const Parallel& parallel,
@@ -216,8 +216,10 @@ void solve_columns(const char* function, const RowMajorMatrixXf& w, const Rule& 
     cancelled = true;
     raise(Cancelled(function));
   };
-  if (options.loss != nullptr) *options.loss = 0;
-  if (w.size() == 0) return;
+  if (w.size() == 0) {
+    if (options.loss != nullptr) *options.loss = 0;
+    return;
+  }
   if (!(hessian.weight() > 0))
     invalid(function, "a Hessian of samples that count", text(hessian.samples(), " samples"));
   const auto runs = runs_in(options.order, S::dim, hessian.diagonal());
@@ -229,7 +231,8 @@ void solve_columns(const char* function, const RowMajorMatrixXf& w, const Rule& 
   const Isa isa = resolve();
   std::vector<double> losses(static_cast<std::size_t>((w.rows() + lane - 1) / lane));
   parallel_for(static_cast<Index>(losses.size()), parallel, [&](Index begin, Index end) {
-    ColumnSolver<S, Rule, EncodeOf> solver(w, rule, parts, *feedback, encode_of, options.block, dynamic, isa);
+    ColumnSolver<S, Rule, EncodeOf> solver(w, rule, parts, *feedback, encode_of, std::min(options.block, w.cols()),
+                                           dynamic, isa);
     for (Index c = begin; c < end && !cancelled; ++c) {
       const Index rows = std::min(lane, w.rows() - c * lane);
       losses[static_cast<std::size_t>(c)] = solver.solve(c * lane, rows);

@@ -10,7 +10,7 @@ void measure_gemm(benchmark::State& state, const Settings& settings, const Produ
   Limit& peak = product.peak;
   Limit& dram = dram_read_limit(threads);
   std::vector<Rival> rivals;
-  rivals.push_back({"peak", [&] { return peak.sample() * threads; }});
+  rivals.push_back({"peak", [&] { return peak.sample() * threads / product.passes; }});
   rivals.push_back({"dram", [&] { return dram.sample(); }});
   if (settings.peers && threads == 1) {
     for (const Peer& peer : peers(n, k, m)) {
@@ -34,7 +34,7 @@ void measure_gemm(benchmark::State& state, const Settings& settings, const Produ
       counters[rival.name] = rounds.paired(rival, [](double s, double theirs) { return theirs / s; });
     } else if (peak.best() > 0) {
       counters["fraction_of_peak"] = rounds.paired(rival, [&](double s, double rate) { return ops / s / rate; });
-      counters["best_fraction_of_peak"] = ops / rounds.best_seconds() / (peak.best() * threads);
+      counters["best_fraction_of_peak"] = ops / rounds.best_seconds() / (peak.best() * threads / product.passes);
     }
   }
 }

@@ -27,6 +27,7 @@ template <class S> struct Weights {
     for (Index r = 0; r < parts.scales.rows(); ++r) parts.scales.row(r) = sample.scales.row(r % few);
     for (Index r = 0; r < parts.supers.rows(); ++r) parts.supers.row(r) = sample.supers.row(r % few);
     for (Index r = 0; r < parts.zeros.rows(); ++r) parts.zeros.row(r) = sample.zeros.row(r % few);
+    for (Index r = 0; r < parts.choices.rows(); ++r) parts.choices.row(r) = sample.choices.row(r % few);
     for (Index r = 0; r < parts.tables.rows(); ++r) parts.tables.row(r) = sample.tables.row(r % few);
     std::ostringstream file;
     QuantizedMatrix<S>(parts).save(file);
@@ -65,19 +66,38 @@ struct FloatActivations {
   static Eigen::MatrixXf make(const Eigen::MatrixXf& x) { return x; }
   static Limit& limit() { return fma_limit(resolve()); }
 };
+struct BFloat16Activations {
+  static constexpr const char* name = "bf16";
+  using Matrix = Eigen::Matrix<Eigen::bfloat16, Eigen::Dynamic, Eigen::Dynamic>;
+  static Matrix make(const Eigen::MatrixXf& x) { return x.cast<Eigen::bfloat16>(); }
+  static Limit& limit() {
+    Limit& pairs = bf16_limit(resolve());
+    return pairs.best() > 0 ? pairs : fma_limit(resolve());
+  }
+};
 template <class A> struct IntegerActivations {
-  static constexpr const char* name = A::group_inputs == 0 ? "int8" : "int8g32";
+  static constexpr const char* name = A::format::bits == 16 ? "int16" : A::group_inputs == 0 ? "int8" : "int8g32";
   static QuantizedActivations<A> make(const Eigen::MatrixXf& x) { return quantize_activations<A>(x); }
   static Limit& limit() { return int8_limit(resolve()); }
 };
 
-/// One product to measure: `multiply` computes Y = W X once, `bytes` are W's, `peak` is the limit of its arithmetic.
+/// Activations in bits. `Passes` binary products are what the bits of W and of X, or two ternary operands, come to.
+template <class A, int Passes> struct BitActivationsOf {
+  static constexpr const char* name = "bits";
+  static constexpr double passes = Passes;
+  static BitActivations<A> make(const Eigen::MatrixXf& x) { return quantize_bit_activations<A>(x); }
+  static Limit& limit() { return popcount_limit(resolve()); }
+};
+
+/// One product to measure: `multiply` computes Y = W X once, `bytes` are W's, `peak` is the limit of its arithmetic, of
+/// which a multiply-add takes 2 `passes` operations.
 struct Product {
   Shape shape;
   int threads;
   Index bytes;
   Limit& peak;
   std::function<void()> multiply;
+  double passes = 1;
 };
 
 /// Measures a product beside the limits and, on one thread, the peers; sets the counters.
@@ -87,28 +107,32 @@ template <class S, class X> void run_gemm(benchmark::State& state, const Setting
   const auto w = weights<S>(shape.n, shape.k);
   const auto x = X::make(random_normal(shape.k, shape.m));
   Eigen::MatrixXf y(shape.n, shape.m);
-  const GemmOptions options{threads, {}, parallel(threads).executor};
-  measure_gemm(state, settings,
-               {shape, threads, w->copies[0].bytes(), X::limit(), [&] { gemm(w->next(), x, y, options); }});
+  Workspace workspace;
+  const GemmOptions options{threads, {}, executor(), &workspace};
+  Product product{shape, threads, w->copies[0].bytes(), X::limit(), [&] { gemm(w->next(), x, y, options); }};
+  if constexpr (requires { X::passes; }) product.passes = X::passes;
+  measure_gemm(state, settings, product);
 }
 
 /// Registers gemm/<scheme>/<activation>/N:<n>/K:<k>/M:<m>/threads:<t>.
+template <class S, class X> void register_gemm_with(const char* scheme, const Settings& settings, const Shape& shape) {
+  for (int threads : settings.threads) {
+    const std::string name =
+        text("gemm/", scheme, "/", X::name, "/N:", shape.n, "/K:", shape.k, "/M:", shape.m, "/threads:", threads);
+    benchmark::RegisterBenchmark(name.c_str(), [&settings, shape, threads](benchmark::State& state) {
+      run_gemm<S, X>(state, settings, shape, threads);
+    });
+  }
+}
+
+/// The same for float activations, for bfloat16 ones and, where there are integer products, for int8 ones.
 template <class S> void register_gemm(const char* scheme, const Settings& settings) {
-  const auto all = [&]<class X>(X, Shape shape) {
-    for (int threads : settings.threads) {
-      const std::string name =
-          text("gemm/", scheme, "/", X::name, "/N:", shape.n, "/K:", shape.k, "/M:", shape.m, "/threads:", threads);
-      benchmark::RegisterBenchmark(name.c_str(), [&settings, shape, threads](benchmark::State& state) {
-        run_gemm<S, X>(state, settings, shape, threads);
-      });
-    }
-  };
   for (const Shape& shape : settings.shapes) {
-    all(FloatActivations{}, shape);
-    if constexpr (has_integer_view<typename S::format>) {
-      all(IntegerActivations<Int<8>>{}, shape);
-      all(IntegerActivations<Int<8, Group<32>>>{}, shape);
-    }
+    register_gemm_with<S, FloatActivations>(scheme, settings, shape);
+    if constexpr (S::panel_rows == 16 && S::format::bits <= 8 && S::dim == 1)
+      register_gemm_with<S, BFloat16Activations>(scheme, settings, shape);
+    if constexpr (has_integer_view<typename S::format>)
+      register_gemm_with<S, IntegerActivations<Int<8>>>(scheme, settings, shape);
   }
 }
 

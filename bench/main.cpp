@@ -76,10 +76,15 @@ int main(int argc, char** argv) {
   register_cast(settings);
   register_hadamard(settings);
   register_rounding(settings);
+  register_sparse(settings);
   register_gemm_int8(settings);
   register_gemm_int4(settings);
   register_gemm_float4(settings);
   register_gemm_odd_bits(settings);
+  register_gemm_scales(settings);
+  register_gemm_ternary(settings);
+  register_gemm_binary(settings);
+  register_gemm_tables(settings);
   const std::size_t run = benchmark::RunSpecifiedBenchmarks();
   benchmark::Shutdown();
   return run > 0 ? 0 : 1;

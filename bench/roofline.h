@@ -390,7 +390,7 @@ inline Limit& dram_read_limit(int threads) {
   static std::map<int, Limit> limits;
   const auto found = limits.find(threads);
   if (found != limits.end()) return found->second;
-  const auto loop = [spread = parallel(threads)](long rounds) {
+  const auto loop = [spread = Parallel(threads, executor())](long rounds) {
     for (long r = 0; r < rounds; ++r)
       parallel_for(blocks, spread, [](std::ptrdiff_t begin, std::ptrdiff_t end) {
         loops::read_memory(data.data() + begin * block, (end - begin) * block);

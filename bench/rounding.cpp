@@ -16,8 +16,7 @@ void add_hessian(const Settings& settings, int threads) {
       [&settings, threads](benchmark::State& state) {
         const Eigen::MatrixXf x = random_normal(side, side);
         Eigen::MatrixXf sum = Eigen::MatrixXf::Zero(side, side);
-        const Parallel parallel = bench::parallel(threads);
-        Hessian h(side, {parallel.threads, parallel.executor});
+        Hessian h(side, {threads, executor()});
         const Rounds rounds =
             take_turns(state, settings.seconds, threads, [&] { h.add(x); },
                        {{"rank update",
@@ -35,14 +34,13 @@ void add_gptq(const Settings& settings, int threads) {
       [&settings, threads](benchmark::State& state) {
         const Eigen::MatrixXf w = random_normal(side, side), x = random_normal(side, side);
         Eigen::MatrixXf y(side, side);
-        const Parallel parallel = bench::parallel(threads);
-        const Hessian calibrated(x, {parallel.threads, parallel.executor});
+        const Hessian calibrated(x, {threads, executor()});
         auto product = eigen_product({side, side, side, {w.data()}, x.data(), y.data()});
         const Rounds rounds = take_turns(state, settings.seconds, threads,
                                          [&] {
                                            const Hessian fresh = calibrated.damped(0.01);  // without factorisations
                                            benchmark::DoNotOptimize(quantize<Int<4, Group<128>>>(
-                                               w, Gptq{fresh, {.damping = 0}}, {parallel.threads, parallel.executor}));
+                                               w, Gptq{fresh, {.damping = 0}}, {threads, executor()}));
                                          },
                                          {{"eigen", [&] { return seconds_of(1, product); }}});
         state.counters["eigen_products"] =

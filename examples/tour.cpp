@@ -7,6 +7,7 @@
 int main() {
   const Eigen::MatrixXf W = Eigen::MatrixXf::Random(512, 1024);
   const Eigen::MatrixXf X = Eigen::MatrixXf::Random(1024, 32);
+  const Eigen::VectorXf bias = Eigen::VectorXf::Random(512);
   Eigen::MatrixXf Y(512, 32);
   // clang-format off
 namespace nb = nibble;
@@ -17,7 +18,9 @@ auto codes = nb::encode<nb::formats::E4M3FN>(X);                                
 
 std::ofstream file("w3.nibble", std::ios::binary);
 W3.save(file);                                                                       // mapped again without a copy
-nb::gemm(W3, nb::quantize_activations(X), Y, {.threads = 2});                        // into existing memory
+nb::Workspace memory;                                                                // no allocation after the first call
+nb::gemm(W3, nb::quantize_activations(X), Y, {.threads = 2, .workspace = &memory},
+         {.bias = bias, .activation = nb::Activation::Gelu});                        // into existing memory
 std::cout << nb::compare_outputs(W, W3, X) << '\n';
   // clang-format on
   std::cout << nb::compare(W, any4) << '\n' << nb::compare(W, best) << '\n';

@@ -3,6 +3,7 @@
 
 #include "nibble/core.h"
 #include "nibble/formats/best_of.h"
+#include "nibble/formats/bipolar.h"
 #include "nibble/formats/codebook.h"
 #include "nibble/formats/dint.h"
 #include "nibble/formats/distributions.h"
@@ -16,6 +17,7 @@
 #include "nibble/formats/kmeans.h"
 #include "nibble/formats/level_table.h"
 #include "nibble/formats/levels.h"
+#include "nibble/formats/linear_view.h"
 #include "nibble/formats/lloyd_max.h"
 #include "nibble/formats/logarithmic.h"
 #include "nibble/formats/minifloat.h"

@@ -1,8 +1,11 @@
-// Products of low-bit matrices, casts of arrays, and the Hadamard transform.
+// Products of low-bit matrices, the quantization of activations, casts of arrays, and the Hadamard transform.
 #pragma once
 
+#include "nibble/kernels/any_matrix.h"
+#include "nibble/kernels/binary_product.h"
 #include "nibble/kernels/cast.h"
 #include "nibble/kernels/compounds.h"
-#include "nibble/kernels/lane_product.h"
 #include "nibble/kernels/gemm.h"
 #include "nibble/kernels/hadamard.h"
+#include "nibble/kernels/lane_product.h"
+#include "nibble/kernels/quantize_activations.h"

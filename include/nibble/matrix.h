@@ -1,12 +1,21 @@
-// matrix/: schemes, the quantized matrix and its layout, quantized activations, sums and sparse matrices.
+// matrix/: schemes, the quantized matrix and its layout, activations in bytes or bits, the algebra of low-bit matrices.
 #pragma once
 
 #include "nibble/formats.h"
 #include "nibble/matrix/activations.h"
+#include "nibble/matrix/bit_activations.h"
+#include "nibble/matrix/compound.h"
+#include "nibble/matrix/dense.h"
 #include "nibble/matrix/layout.h"
+#include "nibble/matrix/low_bit_matrix.h"
+#include "nibble/matrix/low_rank.h"
 #include "nibble/matrix/parts.h"
+#include "nibble/matrix/permuted.h"
 #include "nibble/matrix/quantized_matrix.h"
+#include "nibble/matrix/saved_matrix.h"
+#include "nibble/matrix/scaled.h"
 #include "nibble/matrix/scheme.h"
 #include "nibble/matrix/schemes.h"
 #include "nibble/matrix/sparse.h"
+#include "nibble/matrix/split.h"
 #include "nibble/matrix/sum.h"

@@ -1,4 +1,4 @@
-// quantize/: scale rules, the plain roundings, and the entry points quantize, quantize_activations, easy_quant and
+// quantize/: scale rules, the plain roundings, and the entry points quantize, quantize_bit_activations, easy_quant and
 // quantize_with_outliers.
 #pragma once
 
@@ -16,7 +16,7 @@
 #include "nibble/quantize/plain_rounding.h"
 #include "nibble/quantize/prepare.h"
 #include "nibble/quantize/quantize.h"
-#include "nibble/quantize/quantize_activations.h"
+#include "nibble/quantize/quantize_bit_activations.h"
 #include "nibble/quantize/quantizer.h"
 #include "nibble/quantize/scale_rule.h"
 #include "nibble/quantize/signed_max.h"

@@ -27,8 +27,9 @@ std::vector<AnyFormat> all_formats() {
   const std::vector<AnyFormat> others = test::any_formats<
       // Integers and fixed point.
       Int<2>, Int<3>, Int<4>, Int<5>, Int<6>, Int<7>, Int<8>, Int<9>, Int<16>, UInt<1>, UInt<2>, UInt<4>, UInt<8>,
-      UInt<12>, UInt<16>, Fixed<2, 0>, Fixed<4, 2>, Fixed<8, 6>, Fixed<8, -3>, Fixed<12, 4>, Fixed<16, 15>,
-      PowerSum<6, 2, 1>, PowerSum<8, 7, 2>, PowerSum<16, 8, 1>, PowerSum<16, 8, 3>, DInt<3>, DInt<4>, DInt<8>,
+      UInt<12>, UInt<16>, formats::Bipolar<1>, formats::Bipolar<2>, formats::Bipolar<3>, formats::Bipolar<8>,
+      Fixed<2, 0>, Fixed<4, 2>, Fixed<8, 6>, Fixed<8, -3>, Fixed<12, 4>, Fixed<16, 15>, PowerSum<6, 2, 1>,
+      PowerSum<8, 7, 2>, PowerSum<16, 8, 1>, PowerSum<16, 8, 3>, DInt<3>, DInt<4>, DInt<8>,
       // Tapered.
       HiFloat8, Posit8, Posit16, Posit<3>, Posit<5>, Posit<10>, DynamicSigned, DynamicUnsigned,
       // Powers.

@@ -40,7 +40,7 @@ TEST_F(Gemm, SameBitsForAnyNumberOfThreadsAndAnyExecutor) {
     for (std::thread& t : pool) t.join();
   };
   for (int n : {1, 2, 3, 5, 100}) {
-    for (const Executor& executor : {Executor{}, threads}) {
+    for (const auto& executor : {std::optional<Executor>{}, std::optional<Executor>{threads}}) {
       Eigen::MatrixXf y(70, 14), z(70, 14);
       gemm(w, x, y, {.threads = n, .executor = executor});
       gemm(w, xq, z, {.threads = n, .executor = executor});

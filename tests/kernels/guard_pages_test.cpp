@@ -46,7 +46,8 @@ template <class S> void check(Index n, Index k, Index m, Guard guard) {
 
 template <class S> class GuardPages : public testing::Test {};
 using Schemes = testing::Types<Int<8>, Int<4>, Int<4, Group<32>>, UInt<4, Group<10>>, MxFp4, NvFp4, Int<7, Group<32>>,
-                               Int<3>, UInt<1>, Scheme<formats::E4M3FN, Group<32>>>;
+                               Int<3>, UInt<1>, Scheme<formats::E4M3FN, Group<32>>, Scheme<formats::Half>,
+                               BitMod<4, Group<32>>, Codebook<4>, Scheme<formats::Pair11, Group<32>>>;
 TYPED_TEST_SUITE(GuardPages, Schemes);
 
 TYPED_TEST(GuardPages, ProductsStayInside) {

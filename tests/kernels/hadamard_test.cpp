@@ -159,6 +159,25 @@ TEST(Hadamard, BlocksOfLargerMatrices) {
   }
 }
 
+TEST(Hadamard, BlockDiagonal) {
+  for (const auto& [block, count] : {std::pair<Index, Index>{1, 5}, {4, 3}, {16, 7}, {256, 2}, {8192, 3}}) {
+    const Eigen::MatrixXf x = numbers(block * count, 3);
+    // Blocks as columns of their own.
+    const Eigen::MatrixXf expected = hadamard_transform(x.reshaped(block, 3 * count)).reshaped(block * count, 3);
+    for (Isa isa : available_isas()) {
+      EXPECT_TRUE(same_bits(hadamard_transform(x, {.isa = isa, .block = block}), expected))
+          << name(isa) << ' ' << block;
+      Eigen::MatrixXf y = x;
+      hadamard_transform_in_place(y, {.threads = 2, .isa = isa, .block = block});
+      EXPECT_TRUE(same_bits(y, expected)) << name(isa) << ' ' << block;
+    }
+  }
+  EXPECT_EQ(message_of([] { hadamard_transform(Eigen::MatrixXf(12, 1), {.block = 8}); }),
+            "nibble::hadamard_transform: expected a block that divides the 12 rows, got 8");
+  EXPECT_EQ(message_of([] { hadamard_transform(Eigen::MatrixXf(12, 1), {.block = 3}); }),
+            "nibble::hadamard_transform: expected a power of two up to 2^20 as the block, got 3");
+}
+
 TEST(Hadamard, ExpressionsOfAnyKind) {
   const Eigen::MatrixXf x = integers(32, 8);
   const Eigen::MatrixXf expected = hadamard_transform(x);

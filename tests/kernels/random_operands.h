@@ -21,17 +21,25 @@ template <class S> QuantizedMatrix<S> random_matrix(Index n, Index k, unsigned s
   }
   for (Index i = 0; i < parts.codes.size(); ++i) {
     typename S::code_type code;
-    float value[S::dim] = {};
+    const auto finite = [&](int choice) {
+      float value[S::dim] = {};
+      decode_to<typename S::format>(code, {parts.table(0, 0), choice}, value);
+      return std::all_of(value, value + S::dim, [](float v) { return std::isfinite(v); });
+    };
+    bool all = true;
     do {
       code = static_cast<typename S::code_type>(pick(code_count<typename S::format>));
-      decode_to<typename S::format>(code, {parts.table(0, 0), 0}, value);
-    } while (!std::all_of(value, value + S::dim, [](float v) { return std::isfinite(v); }));
+      all = true;
+      for (int choice = 0; choice < S::choices; ++choice) all = all && finite(choice);
+    } while (!all);
     parts.codes.data()[i] = code;
   }
   for (Index i = 0; i < parts.scales.size(); ++i) {
     const float scale = std::ldexp(1 + static_cast<float>(random() % 1024) / 1024, static_cast<int>(random() % 6) - 3);
     parts.scales.data()[i] = S::scale::format::encode(scale);
   }
+  for (Index i = 0; i < parts.choices.size(); ++i)
+    parts.choices.data()[i] = static_cast<std::uint8_t>(random() % static_cast<unsigned>(S::choices));
   for (Index i = 0; i < parts.zeros.size(); ++i)
     parts.zeros.data()[i] = static_cast<std::uint8_t>(pick(1u << S::format::bits));
   for (Index i = 0; i < parts.supers.size(); ++i)

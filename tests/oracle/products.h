@@ -2,6 +2,7 @@
 #pragma once
 
 #include <Eigen/Core>
+#include <cmath>
 #include <limits>
 
 namespace oracle {
@@ -23,6 +24,7 @@ inline double error_in_eps(const Eigen::MatrixXf& y, const Eigen::MatrixXd& w, c
     for (Eigen::Index i = 0; i < y.rows(); ++i) {
       const double error = std::abs(static_cast<double>(y(i, j)) - exact(i, j));
       if (error == 0) continue;
+      if (std::isnan(error)) return std::numeric_limits<double>::infinity();
       const double unit = size(i, j) * static_cast<double>(std::numeric_limits<float>::epsilon());
       worst = std::max(worst, unit > 0 ? error / unit : std::numeric_limits<double>::infinity());
     }

@@ -19,7 +19,7 @@ TYPED_TEST_SUITE(EveryScheme, Schemes);
 
 TYPED_TEST(EveryScheme, TakesEveryRuleAndRounding) {
   using S = TypeParam;
-  const Executor executor = [](std::ptrdiff_t count, const std::function<void(std::ptrdiff_t)>& task) {
+  const std::optional<Executor> executor = [](std::ptrdiff_t count, const std::function<void(std::ptrdiff_t)>& task) {
     std::vector<std::thread> threads;
     for (std::ptrdiff_t i = 0; i < count; ++i) threads.emplace_back(task, i);
     for (auto& t : threads) t.join();

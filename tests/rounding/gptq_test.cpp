@@ -140,7 +140,7 @@ template <class S> void expect_one_result(const ColumnOptions& options) {
     EXPECT_EQ(quantize<S>(w, Gptq{h, o}), q) << S::name() << " by " << block;
     EXPECT_EQ(other, loss);
   }
-  const Executor executor = [](std::ptrdiff_t count, const std::function<void(std::ptrdiff_t)>& task) {
+  const std::optional<Executor> executor = [](std::ptrdiff_t count, const std::function<void(std::ptrdiff_t)>& task) {
     std::vector<std::thread> threads;
     for (std::ptrdiff_t i = 0; i < count; ++i) threads.emplace_back(task, i);
     for (auto& t : threads) t.join();

@@ -103,7 +103,7 @@ TEST(Hessian, CopiesAreValues) {
 
 TEST(Hessian, SameBitsForAnyNumberOfThreads) {
   const MatrixXf x = test::correlated_inputs(600, 530, 8);
-  const Executor executor = [](std::ptrdiff_t count, const std::function<void(std::ptrdiff_t)>& task) {
+  const std::optional<Executor> executor = [](std::ptrdiff_t count, const std::function<void(std::ptrdiff_t)>& task) {
     std::vector<std::thread> threads;
     for (std::ptrdiff_t i = 0; i < count; ++i) threads.emplace_back(task, i);
     for (auto& t : threads) t.join();

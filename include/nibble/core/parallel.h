@@ -1,32 +1,49 @@
 // The parallel loop that every long computation goes through.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <exception>
 #include <functional>
 #include <mutex>
+#include <optional>
 
 #include "nibble/core/error.h"
 #include "nibble/core/isa.h"
 
 namespace nibble {
 
-/// Runs task(0) .. task(count - 1), in any order, on any threads, and returns when all have ended.
+/// Runs task(0) .. task(count - 1), each once, in any order, on any threads, and returns when all have ended. Tasks
+/// throw nothing.
 using Executor = std::function<void(std::ptrdiff_t count, const std::function<void(std::ptrdiff_t)>& task)>;
 
-/// How work is spread: over `threads` parts, run by `executor` where one is given, else by OpenMP where the translation
-/// unit is compiled with it, else one after the other. Results never depend on either.
+/// How work is spread: over `threads` parts, run by the executor where there is one, else by OpenMP where the
+/// translation unit is compiled with it, else one after the other. Results never depend on either. The executor is
+/// referred to, not copied: it must outlive this.
 struct Parallel {
   int threads = 1;
-  Executor executor = {};
+  const Executor* executor = nullptr;
+
+  Parallel() = default;
+  Parallel(int n) : threads(n) {}
+  Parallel(int n, const std::optional<Executor>& e) : threads(n), executor(e ? &*e : nullptr) {}
+  Parallel(int n, std::optional<Executor>&& e) = delete;
 };
 
-/// Cuts 0 .. count - 1 into `options.threads` runs of nearly equal length and calls body(begin, end) for each. An
-/// exception that leaves `body` reaches the caller once all runs have ended. Throws std::invalid_argument where
-/// options.threads < 1.
+/// Throws std::invalid_argument in the name of `function` where options.threads < 1 or the executor is an empty function.
+template <unsigned Baseline = isa::baseline> void check_parallel(const char* function, const Parallel& options) {
+  if (options.threads < 1) invalid(function, "at least 1 thread", options.threads);
+  if (options.executor != nullptr && !*options.executor)
+    invalid(function, "an executor that can be called", "an empty one");
+}
+
+/// Cuts 0 .. count - 1 into `options.threads` runs of nearly equal length and calls body(begin, end) for each; takes no
+/// memory of its own. Of the exceptions that leave `body`, that of the first run reaches the caller once all have ended;
+/// those of the executor itself pass. Throws as check_parallel does, before anything runs, and std::invalid_argument
+/// where the executor made more or fewer calls than there are tasks.
 template <class Body, unsigned Baseline = isa::baseline>
 void parallel_for(std::ptrdiff_t count, const Parallel& options, const Body& body) {
-  if (options.threads < 1) invalid("parallel_for", "at least 1 thread", options.threads);
+  check_parallel("parallel_for", options);
   const std::ptrdiff_t parts = options.threads < count ? options.threads : count;
   if (parts <= 1) {
     if (count > 0) body(std::ptrdiff_t{0}, count);
@@ -34,8 +51,10 @@ void parallel_for(std::ptrdiff_t count, const Parallel& options, const Body& bod
   }
 #ifdef __cpp_exceptions
   std::exception_ptr error;
+  std::ptrdiff_t failed = parts;
   std::mutex guard;
 #endif
+  std::atomic<std::ptrdiff_t> calls = 0;
   const auto run = [&](std::ptrdiff_t part) {
 #ifdef __cpp_exceptions
     try {
@@ -44,12 +63,16 @@ void parallel_for(std::ptrdiff_t count, const Parallel& options, const Body& bod
 #ifdef __cpp_exceptions
     } catch (...) {
       const std::lock_guard<std::mutex> lock(guard);
-      error = std::current_exception();
+      if (part < failed) {
+        failed = part;
+        error = std::current_exception();
+      }
     }
 #endif
+    ++calls;
   };
-  if (options.executor) {
-    options.executor(parts, run);
+  if (options.executor != nullptr) {
+    (*options.executor)(parts, std::cref(run));
   } else {
 #ifdef _OPENMP
     const int team = static_cast<int>(parts);
@@ -60,6 +83,8 @@ void parallel_for(std::ptrdiff_t count, const Parallel& options, const Body& bod
 #ifdef __cpp_exceptions
   if (error) std::rethrow_exception(error);
 #endif
+  if (calls != parts)
+    invalid("parallel_for", text("an executor that runs ", parts, " tasks"), text(calls.load(), " calls"));
 }
 
 }  // namespace nibble

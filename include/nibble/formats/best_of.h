@@ -28,11 +28,11 @@ struct BestOf {
   }
 
  private:
-  static constexpr float (*decoders[])(code_type) = {[](code_type c) { return First::decode(c); },
-                                                     [](code_type c) { return Rest::decode(c); }...};
-  static constexpr code_type (*encoders[])(float) = {[](float x) { return First::encode(x); },
-                                                     [](float x) { return Rest::encode(x); }...};
-  static constexpr float (*maxima[])() = {[] { return First::max(); }, [] { return Rest::max(); }...};
+  static constexpr float (*decoders[choices])(code_type) = {[](code_type c) { return First::decode(c); },
+                                                            [](code_type c) { return Rest::decode(c); }...};
+  static constexpr code_type (*encoders[choices])(float) = {[](float x) { return First::encode(x); },
+                                                            [](float x) { return Rest::encode(x); }...};
+  static constexpr float (*maxima[choices])() = {[] { return First::max(); }, [] { return Rest::max(); }...};
 };
 
 }  // namespace nibble::formats

@@ -84,6 +84,18 @@ struct FloatOutput {
   std::ptrdiff_t rows;
   const Epilogue& epilogue;
 
+  /// Asks for what `store` will write.
+  void prefetch(std::ptrdiff_t p, std::ptrdiff_t first, std::ptrdiff_t width) const {
+    for (std::ptrdiff_t c = 0; c < width; ++c) __builtin_prefetch(y + (first + c) * stride + p * lanes, 1);
+  }
+
+  /// The epilogue of sums of nothing, to all `cols` columns.
+  void store_zeros(std::ptrdiff_t cols) const {
+    const float zeros[lanes] = {};
+    for (std::ptrdiff_t p = 0; p * lanes < rows; ++p)
+      for (std::ptrdiff_t m = 0; m < cols; ++m) store(p, m, 1, zeros);
+  }
+
   /// sums[column][16] of panel p, columns first .. first + width - 1.
   void store(std::ptrdiff_t p, std::ptrdiff_t first, std::ptrdiff_t width, const float* sums) const {
     const std::ptrdiff_t row = p * lanes;

@@ -1,180 +1,148 @@
-// Y = W * X for any scheme and X of floats: panels are decoded to floats piece by piece and multiplied tile by tile.
+// Y = W * X for any scheme and X of floats: panels are decoded to floats piece by piece and multiplied tile by tile, or,
+// for few columns, multiplied straight from their codes.
 #pragma once
 
 #include "nibble/core/parallel.h"
-#include "nibble/core/workspace.h"
-#include "nibble/formats/integer_view.h"
-#include "nibble/kernels/panel_scales.h"
+#include "nibble/kernels/row_decoder.h"
 
 namespace nibble::kernels {
+
+/// What decodes scheme S.
+template <class Tag, class S>
+using DecoderOf = std::conditional_t<
+    PanelDecoder<Tag, S>::exists, PanelDecoder<Tag, S>,
+    std::conditional_t<BytesDecoder<Tag, S>::exists, BytesDecoder<Tag, S>,
+                       std::conditional_t<RowDecoder<Tag, S>::exists, RowDecoder<Tag, S>, SlowDecoder<Tag, S>>>>;
+
+/// Whether none of `count` numbers is a NaN or an infinity: only their products with 0 are not 0.
+template <class Tag> bool all_finite(const float* x, Index count) {
+  return (Eigen::Map<const Eigen::ArrayXf>(x, count) * 0.0f).sum() == 0;
+}
+template <class Tag> bool all_finite(const Eigen::bfloat16* x, Index count) {
+  unsigned all = 0;
+  for (Index i = 0; i < count; ++i) all |= (std::bit_cast<std::uint16_t>(x[i]) & 0x7f80u) + 0x80u;
+  return (all & 0x8000) == 0;
+}
+
+/// Calls f(tile, columns) for each tile of X, with its columns as contiguous numbers of type T, far enough apart not to
+/// collide in a cache. Throws std::invalid_argument where X has a NaN or an infinity.
+template <class Tag, class T, class Derived, class F>
+void for_tiles(const Eigen::MatrixBase<Derived>& x, const ColumnTiles& tiles, const Parallel& parallel, Scratch& memory,
+               F&& f) {
+  const Index parts = std::min<Index>(parallel.threads, tiles.count);
+  const Index stride = round_up(x.rows(), 64) + 32;
+  T* const room = memory.take<T>(parts * stride * column_tile);
+  parallel_for(parts, parallel, [&](Index begin, Index end) {
+    for (Index part = begin; part < end; ++part) {
+      for (Index t = part * tiles.count / parts; t < (part + 1) * tiles.count / parts; ++t) {
+        Eigen::Map<Eigen::Matrix<T, Eigen::Dynamic, Eigen::Dynamic>, 0, Eigen::OuterStride<>> columns(
+            room + part * stride * column_tile, x.rows(), tiles.width(t), Eigen::OuterStride<>(stride));
+        columns = x.middleCols(tiles.first(t), columns.cols()).template cast<T>();
+        for (Index c = 0; c < columns.cols(); ++c)
+          if (!all_finite<Tag>(columns.data() + c * stride, x.rows()))
+            invalid("gemm", "finite activations", text("a NaN or an infinity in column ", tiles.first(t) + c));
+        f(t, columns);
+      }
+    }
+  });
+}
+
+/// Calls f(c, k0, k1) so that all columns c of a tile take their turn for some inputs k0 .. k1 - 1, then for the next.
+template <class F> void by_blocks(Index columns, Index inputs, F&& f) {
+  constexpr Index block = 256;
+  for (Index k = 0; k < inputs; k += block)
+    for (Index c = 0; c < columns; ++c) f(c, k, std::min(inputs, k + block));
+}
 
 /// The float product W * X: exact in the weights, K fused multiply-adds per element.
 template <class Tag, class S> class FloatProduct {
  public:
-  /// Packs X. Throws std::invalid_argument where it has a NaN or an infinity.
+  /// Packs X, for `parts` parts that run at once. Throws std::invalid_argument where X has a NaN or an infinity.
   template <class Derived>
-  FloatProduct(const QuantizedMatrix<S>& w, const Eigen::MatrixBase<Derived>& x, const Parallel& parallel, Index,
-               Scratch&)
+  FloatProduct(const QuantizedMatrix<S>& w, const Eigen::MatrixBase<Derived>& x, const Parallel& parallel, Index parts,
+               Scratch& memory)
       : w_(w),
+        decoder_(w, memory),
+        tiles_(x.cols(), column_tile),
         cols_(x.cols()),
-        depth_(fast ? w.layout().places : round_up(w.cols(), 4)),
-        x_(static_cast<std::size_t>(depth_ * cols_)) {
-    parallel_for(cols_, parallel, [&](Index begin, Index end) {
-      Eigen::VectorXf column(w.cols());
-      for (Index m = begin; m < end; ++m) {
-        column = x.col(m).template cast<float>();
-        if (!column.allFinite()) invalid("gemm", "finite activations", text("a NaN or an infinity in column ", m));
-        float* out = x_.data() + m / column_tile * column_tile * depth_ + m % column_tile;
-        const Index width = tile_width(m / column_tile);
-        for (Index k = 0; k < w.cols(); ++k) out[(fast ? Layout<S>::place(k) : k) * width] = column[k];
-      }
+        depth_(decoder_.places()),
+        x_(memory.take<float>(depth_ * cols_)),
+        rooms_(memory.take<Room>(parts)) {
+    std::fill_n(x_, depth_ * cols_, 0.0f);
+    for (Index i = 0; i < parts; ++i)
+      rooms_[i] = {typename Decoder::Room(decoder_, memory), memory.take<float>(piece_places * lanes),
+                   memory.take<float>(tiles_at_once * column_tile * lanes)};
+    for_tiles<Tag, float>(x, tiles_, parallel, memory, [&](Index t, const auto& columns) {
+      float* out = x_ + tiles_.first(t) * depth_;
+      const Index width = columns.cols();
+      by_blocks(width, w_.cols(), [&](Index c, Index k0, Index k1) {
+        const float* in = columns.data() + c * columns.outerStride();
+        for (Index k = k0; k < k1; ++k) {
+          const Index at = decoder_.place(k);
+          out[Decoder::spread && few() ? (at / lanes * width + c) * lanes + at % lanes : at * width + c] = in[k];
+        }
+      });
     });
   }
 
-  /// Writes rows 16 begin .. 16 end of Y, whose columns are `stride` floats apart.
-  template <class Output> void panels(Index begin, Index end, Index, const Output& output) const {
-    constexpr Index tiles_at_once = 16;
-    AlignedArray<float> piece(static_cast<std::size_t>(piece_places * lanes));
-    AlignedArray<float> sums(static_cast<std::size_t>(tiles_at_once * column_tile * lanes));
-    PanelScratch scratch(w_.layout());
-    const Index tiles = (cols_ + column_tile - 1) / column_tile;
+  /// Writes rows 16 begin .. 16 end of Y, as one of the parts.
+  template <class Output> void panels(Index begin, Index end, Index part, const Output& output) const {
+    const Room& room = rooms_[part];
+    typename Decoder::Room codes = room.codes;
     for (Index p = begin; p < end; ++p) {
-      if constexpr (fast) {
-        load_panel(p, scratch);
-        if (cols_ <= direct_columns) {
-          DirectTile tile{codes_of(scratch), x_.data(), sums.data()};
-          tile.codes.quanta = w_.layout().places / 4;
-          FloatDirect<Tag, F::bits, style, has_zeros>::run(tile, static_cast<int>(cols_));
-          output.store(p, 0, cols_, sums.data());
-          continue;
-        }
-      }
-      for (Index t0 = 0; t0 < tiles; t0 += tiles_at_once) {
-        const Index t1 = std::min(tiles, t0 + tiles_at_once);
-        std::fill_n(sums.data(), sums.size(), 0.0f);
-        for (Index k = 0; k < depth_; k += piece_places) {
-          const Index depth = std::min(piece_places, depth_ - k);
-          decode(p, k, depth, scratch, piece.data());
-          for (Index t = t0; t < t1; ++t) {
-            FloatTile tile;
-            tile.w = piece.data();
-            tile.x = x_.data() + t * column_tile * depth_ + k * tile_width(t);
-            tile.depth = depth;
-            tile.acc = sums.data() + (t - t0) * column_tile * lanes;
-            FloatDot<Tag>::run(tile, static_cast<int>(tile_width(t)));
+      decoder_.load(p, codes);
+      for (Index t0 = 0; t0 < tiles_.count; t0 += tiles_at_once) {
+        const Index t1 = std::min(tiles_.count, t0 + tiles_at_once);
+        const Index first = tiles_.first(t0), width = tiles_.first(t1) - first;
+        std::fill_n(room.sums, width * lanes, 0.0f);
+        if constexpr (has_direct) {
+          if (few()) {
+            decoder_.direct(x_, cols_, codes, room.sums);
+            output.store(p, 0, cols_, room.sums);
+            break;
           }
         }
-        output.store(p, t0 * column_tile, std::min(cols_, t1 * column_tile) - t0 * column_tile, sums.data());
+        for (Index k = 0; k < depth_; k += piece_places) {
+          const Index depth = std::min(piece_places, depth_ - k);
+          decoder_.decode(k, depth, codes, room.piece);
+          for (Index t = t0; t < t1; ++t) {
+            FloatTile tile;
+            tile.w = room.piece;
+            tile.x = x_ + tiles_.first(t) * depth_ + k * tiles_.width(t);
+            tile.depth = depth;
+            tile.acc = room.sums + (tiles_.first(t) - first) * lanes;
+            FloatDot<Tag>::run(tile, static_cast<int>(tiles_.width(t)));
+          }
+        }
+        output.store(p, first, width, room.sums);
       }
     }
   }
 
  private:
-  using F = typename S::format;
-  static constexpr Index piece_places = 256;
-  static constexpr Index group_places = Layout<S>::group_places;
-  static constexpr int block = 4 * (F::bits <= 8 ? block_quanta(F::bits) : 1);
-  /// Whether DecodePanel can decode; else codes are decoded one by one.
-  static constexpr bool fast =
-      Layout<S>::height == 16 && S::dim == 1 && S::choices == 1 && F::bits <= 8 && group_places % block == 0;
+  using Decoder = DecoderOf<Tag, S>;
+  static constexpr bool has_direct = requires(const Decoder& d, typename Decoder::Room& room, float* y) {
+    d.direct(y, Index{}, room, y);
+  };
+  static constexpr Index piece_places = std::max<Index>(256, Decoder::unit);
 
-  /// Wide integers are converted and lose their offset as a zero point; all others are looked up.
-  static constexpr Decode style = [] {
-    if constexpr (F::bits <= 5 || !fast) {
-      return Decode::Floats;
-    } else if constexpr (S::table_size > 0) {
-      return Decode::Memory;
-    } else {
-      if constexpr (has_integer_view<F>)
-        if (integer_view<F>.identity && integer_view<F>.unit == 1) return Decode::Integer;
-      for (std::uint32_t c = 0; c < code_count<F>; ++c) {
-        const float value = F::decode(static_cast<typename F::code_type>(c));
-        if ((std::bit_cast<std::uint32_t>(value) & 0xffff) != 0) return Decode::Memory;
-      }
-      return Decode::Halves;
-    }
-  }();
-  /// The values of all codes.
-  const float* values() const {
-    if constexpr (S::table_size > 0) {
-      return w_.table(0, 0);
-    } else {
-      static const auto all = [] {
-        std::array<float, std::size_t{1} << F::bits> v{};
-        for (std::size_t c = 0; c < v.size(); ++c) v[c] = F::decode(static_cast<typename F::code_type>(c));
-        return v;
-      }();
-      return all.data();
-    }
-  }
-  static constexpr float offset = [] {
-    if constexpr (style == Decode::Integer)
-      return static_cast<float>(integer_view<F>.offset);
-    else
-      return 0.0f;
-  }();
-  static constexpr bool has_zeros = S::affine || offset != 0;
+  static constexpr Index tiles_at_once = 16;
 
-  struct PanelScratch {
-    explicit PanelScratch(const Layout<S>& layout)
-        : scales(static_cast<std::size_t>(fast ? layout.groups * lanes : 0)),
-          zeros(static_cast<std::size_t>(fast && has_zeros ? layout.groups * lanes : 0)) {}
-    AlignedArray<float> scales, zeros;
-    Panel codes;
+  struct Room {
+    typename Decoder::Room codes;
+    float* piece;
+    float* sums;
   };
 
-  Index tile_width(Index t) const { return std::min(column_tile, cols_ - t * column_tile); }
-
-  void load_panel(Index p, PanelScratch& scratch) const {
-    const Layout<S>& layout = w_.layout();
-    for (std::size_t i = 0; i < layout.planes.count; ++i)
-      scratch.codes.plane[i] = w_.plane(i) + p * layout.panel_bytes(i);
-    panel_scales<Tag>(w_, p, true, scratch.scales.data());
-    const Index count = layout.groups * lanes;
-    const Index first = layout.per_tensor ? 0 : p * count;
-    if constexpr (has_zeros)
-      for (Index i = 0; i < count; ++i)
-        scratch.zeros.data()[i] =
-            offset + (S::affine ? static_cast<float>(w_.zeros()[layout.per_tensor ? 0 : first + i]) : 0.0f);
-  }
-
-  DecodeTile codes_of(const PanelScratch& scratch) const {
-    DecodeTile tile;
-    tile.panel = scratch.codes;
-    tile.values = values();
-    tile.scales = scratch.scales.data();
-    tile.zeros = has_zeros ? scratch.zeros.data() : nullptr;
-    tile.group = group_places == 0 ? w_.layout().places / 4 : group_places / 4;
-    return tile;
-  }
-
-  /// The weights of panel p at places k .. k + depth - 1, to out[place][16].
-  void decode(Index p, Index k, Index depth, const PanelScratch& scratch, float* out) const {
-    if constexpr (fast) {
-      DecodeTile tile = codes_of(scratch);
-      tile.first = k / 4;
-      tile.quanta = depth / 4;
-      tile.out = out;
-      DecodePanel<Tag, F::bits, style>::run(tile);
-    } else {
-      std::fill_n(out, depth * lanes, 0.0f);
-      for (Index r = 0; r < std::min<Index>(lanes, w_.rows() - p * lanes); ++r) {
-        for (Index c = k / S::dim; c * S::dim < std::min(k + depth, w_.cols()); ++c) {
-          float run[S::dim];
-          w_.decode(p * lanes + r, c, run);
-          for (Index d = 0; d < S::dim; ++d) {
-            const Index at = c * S::dim + d - k;
-            if (at >= 0 && at < depth) out[at * lanes + r] = run[d];
-          }
-        }
-      }
-    }
-  }
+  bool few() const { return has_direct && cols_ <= direct_columns; }
 
   const QuantizedMatrix<S>& w_;
+  Decoder decoder_;
+  ColumnTiles tiles_;
   Index cols_;
-  Index depth_;            // places per column of x_
-  AlignedArray<float> x_;  // [tile][place][column]
+  Index depth_;  // places per column of x_
+  float* x_;     // [tile][place][column], or for few columns as Decoder::direct has it
+  Room* rooms_;  // [part]
 };
 
 }  // namespace nibble::kernels

@@ -1,18 +1,18 @@
 // The products: W * X and gemm(W, X, Y).
 #pragma once
 
+#include "nibble/kernels/bfloat16_product.h"
 #include "nibble/kernels/epilogue.h"
-#include "nibble/kernels/float_product.h"
 #include "nibble/kernels/integer_product.h"
 
 namespace nibble {
 
 /// How a product runs.
 struct GemmOptions {
-  int threads = 1;           ///< parts that panels of 16 rows are spread over; at least 1
-  std::optional<Isa> isa{};  ///< instruction set; by default NIBBLE_ISA's, else the best that the CPU has
-  Executor executor{};       ///< what runs the parts; by default OpenMP where compiled with it, else the caller
-  Workspace* workspace{};    ///< where scratch memory comes from; by default each call takes and frees its own
+  int threads = 1;                     ///< parts that panels of 16 rows are spread over; at least 1
+  std::optional<Isa> isa{};            ///< instruction set; by default NIBBLE_ISA's, else the best that the CPU has
+  std::optional<Executor> executor{};  ///< runs the parts; by default OpenMP where compiled with it, else the caller
+  Workspace* workspace{};              ///< where scratch memory comes from; by default each call takes its own
 };
 
 namespace kernels {
@@ -94,23 +94,29 @@ void integer_product(const QuantizedMatrix<S>& w, const QuantizedActivations<A>&
 }  // namespace kernels
 
 /// Y = W * X in float arithmetic, exact in the weights; |error| <= K eps |W| |X| element by element. W is N x K, X any
-/// dense K x M expression, Y an existing N x M matrix or block. The result does not depend on the number of threads. What
-/// `epilogue` asks for is done before Y is written. Throws std::invalid_argument, before anything is written, on shapes
-/// that do not fit, a NaN or infinity in X, fewer than 1 thread, an instruction set that the CPU lacks, a workspace in
-/// use, and Y overlapping X, W, bias or scale.
+/// dense K x M expression, Y an existing N x M matrix or block. Five columns or more of bfloat16 are multiplied in
+/// bfloat16 where the CPU can, with the error that kernels::BFloat16Product states. The result does not depend on the
+/// number of threads. What `epilogue` asks for is done before Y is written. Throws std::invalid_argument, before anything
+/// is written, on shapes that do not fit, a NaN or infinity in X, fewer than 1 thread, an executor that cannot be called,
+/// an instruction set that the CPU lacks, a workspace in use, and Y overlapping X, W, bias or scale.
 template <class S, class Derived, unsigned Baseline = isa::baseline>
 void gemm(const QuantizedMatrix<S>& w, const Eigen::MatrixBase<Derived>& x, Eigen::Ref<Eigen::MatrixXf> y,
           const GemmOptions& options = {}, const Epilogue& epilogue = {}) {
-  const auto memory = kernels::memory_of(x);
-  kernels::check_product<S, float>(w, x.rows(), x.cols(), memory.first, memory.second, y, options);
+  const auto [data, bytes] = kernels::memory_of(x);
+  kernels::check_product<S, float>(w, x.rows(), x.cols(), data, bytes, y, options);
   kernels::check_epilogue(epilogue, y);
   const Parallel parallel{options.threads, options.executor};
   dispatch(resolve(options.isa), [&](auto tag) {
-    Scratch scratch("gemm", options.workspace);
-    const kernels::FloatProduct<decltype(tag), S> product(w, x, parallel,
-                                                          kernels::part_count(w.rows(), options.threads), scratch);
-    kernels::run_product(product, w.rows(), kernels::FloatOutput{y.data(), y.outerStride(), y.rows(), epilogue},
-                         parallel);
+    using Tag = decltype(tag);
+    using Pairs = kernels::BFloat16Product<Tag, S>;
+    Scratch memory("gemm", options.workspace);
+    const Index parts = kernels::part_count(w.rows(), options.threads);
+    const kernels::FloatOutput output{y.data(), y.outerStride(), y.rows(), epilogue};
+    if constexpr (Pairs::exists && std::same_as<typename Derived::Scalar, Eigen::bfloat16>) {
+      if (x.cols() >= Pairs::least_columns && kernels::BFloat16Dot<Tag>::available())
+        return kernels::run_product(Pairs(w, x, parallel, parts, memory), w.rows(), output, parallel);
+    }
+    kernels::run_product(kernels::FloatProduct<Tag, S>(w, x, parallel, parts, memory), w.rows(), output, parallel);
   });
 }
 
@@ -130,9 +136,7 @@ void gemm(const QuantizedMatrix<S>& w, const QuantizedActivations<A>& x, Eigen::
     const kernels::FloatOutput output{y.data(), y.outerStride(), y.rows(), epilogue};
     if (w.cols() == 0) {
       (void)resolve(options.isa);
-      const std::vector<float> zeros(kernels::lanes);
-      for (Index p = 0; p * kernels::lanes < y.rows(); ++p)
-        for (Index m = 0; m < y.cols(); ++m) output.store(p, m, 1, zeros.data());
+      output.store_zeros(y.cols());
     } else {
       kernels::integer_product<false, Baseline>(w, x, output, options);
     }

@@ -4,7 +4,7 @@
 #include <numeric>
 
 #include "nibble/core/workspace.h"
-#include "nibble/formats/integer_view.h"
+#include "nibble/kernels/code_tables.h"
 #include "nibble/kernels/panel_scales.h"
 #include "nibble/matrix/activations.h"
 
@@ -34,28 +34,7 @@ template <class S, class A> struct Steps {
 
   /// The group of `group` numbers that step s lies in.
   static Index group_of(Index s, Index group) { return group == 0 ? 0 : s * size / group; }
-
-  /// The place of input k.
-  static constexpr Index place(Index k) {
-    const Index code = Layout<S>::place(k / dim);
-    return 4 * (dim * (code / 4) + k % dim) + code % 4;
-  }
 };
-
-/// The tables of a CodeMap for format F, with room for a register.
-template <class F, class Code>
-inline constexpr auto code_tables = [] {
-  constexpr std::size_t dim = static_cast<std::size_t>(Code::dim), codes = std::size_t{1} << Code::bits;
-  std::array<std::uint8_t, Code::tables * codes + 16> tables{};
-  for (std::size_t c = 0; c < codes; ++c)
-    for (std::size_t d = 0; d < dim; ++d) {
-      constexpr std::size_t fields = static_cast<std::size_t>(Code::fields),
-                            width = static_cast<std::size_t>(Code::width);
-      tables[d / fields * codes + c] = static_cast<std::uint8_t>(
-          tables[d / fields * codes + c] | integer_view<F>.bytes[c * dim + d] << d % fields * width);
-    }
-  return tables;
-}();
 
 /// The integer product W * X, 0 < K. Sums are exact; one fused multiply-add per step and the factor at the end round,
 /// in the same order on every instruction set, so that all give the same bits. Raw: the sums of products of integers,
@@ -87,7 +66,7 @@ template <class Tag, class S, class A, bool Raw = false> class IntegerProduct {
     if (Raw || A::affine) std::fill_n(unit_scales_, steps_ * lanes, std::uint8_t{1});
     if constexpr (A::affine) {
       std::fill_n(ones_, places(), std::int8_t{0});
-      for (Index k = 0; k < w.cols(); ++k) ones_[Cut::place(k)] = 1;
+      for (Index k = 0; k < w.cols(); ++k) ones_[number_place<S>(k)] = 1;
     }
     for (Index i = 0; i < parts; ++i)
       scratch_[i] = {memory.take<float>(own_scales ? 0 : w.layout().groups * lanes),
@@ -139,7 +118,7 @@ template <class Tag, class S, class A, bool Raw = false> class IntegerProduct {
   static_assert(!S::affine || 1 / view.unit == static_cast<int>(1 / view.unit),
                 "zero points are multiples of the unit");
 
-  using Codes = CodeMap<F::bits, view.identity ? 0 : view.top, S::dim>;
+  using Codes = CodesOf<F>;
   using Bytes = CodeMap<8, 0>;
   /// Whether IntegerDot can decode as it goes; else a panel is unpacked to bytes first. It is too where decoding again for
   /// each tile costs more.
@@ -200,7 +179,7 @@ template <class Tag, class S, class A, bool Raw = false> class IntegerProduct {
       std::fill_n(out, across * places(), std::int8_t{0});
       const std::int8_t* in = x_.codes(t);
       for (Index k = 0; k < x_.rows(); ++k) {
-        const Index to = Cut::place(k);
+        const Index to = number_place<S>(k);
         for (Index c = 0; c < across; ++c)
           out[4 * (across * (to / 4) + c) + to % 4] = in[4 * (across * (k / 4) + c) + k % 4];
       }
@@ -245,7 +224,7 @@ template <class Tag, class S, class A, bool Raw = false> class IntegerProduct {
   void load_panel(Index p, const PanelScratch& scratch, IntegerTile& tile) const {
     const Layout<S>& layout = w_.layout();
     for (std::size_t i = 0; i < layout.planes.count; ++i) tile.panel.plane[i] = w_.plane(i) + p * layout.panel_bytes(i);
-    tile.lookup = code_tables<F, Codes>.data();
+    tile.lookup = code_tables<F>.data();
     tile.quanta = quanta_;
     tile.step = Cut::size / 4;
     if (unpacks_) {

@@ -10,14 +10,19 @@ namespace nibble::kernels {
 template <class Tag, class S> void panel_scales(const QuantizedMatrix<S>& w, Index p, bool supers, float* out) {
   const Layout<S>& layout = w.layout();
   const Index count = layout.groups * lanes;
-  if constexpr (Layout<S>::per_tensor)
+  if constexpr (Layout<S>::per_tensor) {
     std::fill_n(out, count, count > 0 ? S::scale::format::decode(*w.scales()) : 0);
-  else
-    DecodeScales<Tag, typename S::scale::format>::run(w.scales() + p * count, count, out);
+  } else {
+    const auto* codes = w.scales() + p * count;
+    // The next panel's come from memory while this one is multiplied.
+    if (p + 1 < layout.panels)
+      for (Index i = 0; i < count; i += 64 / static_cast<Index>(sizeof *codes)) __builtin_prefetch(codes + count + i);
+    DecodeScales<Tag, typename S::scale::format>::run(codes, count, out);
+  }
   if constexpr (S::has_super) {
     if (!supers) return;
-    using Lanes = Eigen::Array<float, lanes, 1>;
-    Lanes super;
+    using Rows = Eigen::Array<float, lanes, 1>;
+    Rows super;
     for (Index g = 0; g < layout.groups; ++g) {
       if constexpr (std::same_as<typename S::super_span, PerTensor>) {
         super.setConstant(w.super_scale(0, 0));
@@ -25,7 +30,7 @@ template <class Tag, class S> void panel_scales(const QuantizedMatrix<S>& w, Ind
         const auto* codes = w.supers() + layout.supers.index(p * lanes, layout.span_of(g));
         DecodeScales<Tag, typename S::super_format>::run(codes, lanes, super.data());
       }
-      Eigen::Map<Lanes>(out + g * lanes) *= super;
+      Eigen::Map<Rows>(out + g * lanes) *= super;
     }
   }
 }

@@ -117,16 +117,33 @@ struct FloatTile {
 };
 
 /// How codes become floats: as integers, by a table of up to 32 floats, by one of up to 256 floats that are bfloat16
-/// numbers, by one of up to 256 other floats.
-enum class Decode { Integer, Floats, Halves, Memory };
+/// numbers, by one of 256 such whose upper half is the lower one negated, by one of any other floats, or by the fields of
+/// a minifloat.
+enum class Decode { Integer, Floats, Halves, SignedHalves, Memory, Minifloat };
+
+/// Codes of `Bits` bits that become floats as `D` says. Where groups choose between formats, a choice stands above the
+/// code, and both together, `Index` bits, are the index into the table. F is the format, for Decode::Minifloat.
+template <int Bits, Decode D, int Index = Bits, class F = void> struct Codec {
+  static constexpr int bits = Bits;
+  static constexpr int index = Index;
+  static constexpr Decode how = D;
+  using format = F;
+};
+
+/// What lanes are: the 16 rows of a panel of 16, or, of a panel of one row, its inputs: lane l of register i of quantum q
+/// is code 64 q + 4 l + i. Those have one scale per group, or (FineInputs) one per 4 codes.
+enum class Lanes { Rows, Inputs, FineInputs };
 
 /// Decoding of `quanta` quanta of a panel from `first` on, a multiple of block_quanta(bits), as is `group` (the quanta
 /// of one group; the last may be cut short): out[4 q + i][r] = (value(code) - zeros[group][r]) * scales[group][r].
+/// Panels of one row have no zero points and, where lanes are Inputs, scales[group]; where FineInputs, scales[q][r].
 struct DecodeTile {
   Panel panel;
-  const float* values = nullptr;  ///< 2^bits values; unused where codes are integers
-  const float* scales = nullptr;  ///< [group][16]
-  const float* zeros = nullptr;   ///< [group][16]; null: none
+  const float* values = nullptr;         ///< 2^index values; unused where codes are integers or minifloats
+  const std::uint32_t* above = nullptr;  ///< [group][16], choices of `Index` > `Bits`: choice 2^bits, in every byte
+                                         ///< where index is at most 8
+  const float* scales = nullptr;         ///< [group][16]
+  const float* zeros = nullptr;          ///< [group][16]; null: none
   std::ptrdiff_t first = 0;
   std::ptrdiff_t quanta = 0;
   std::ptrdiff_t group = 0;
@@ -136,14 +153,29 @@ struct DecodeTile {
 /// Columns that are multiplied straight from the codes; more are worth decoding for.
 inline constexpr int direct_columns = 8;
 
-/// Float products of a panel with up to direct_columns columns, straight from its codes (all `codes.quanta` of them from
+/// Float products of a panel with up to direct_columns columns, straight from its codes (`codes.quanta` of them from
 /// quantum 0 on; codes.out is not used):
-///     y[c][r] = sum over groups of scales[group][r] * sum over its k of (value(code[r][k]) - zeros[group][r]) * x[k][c]
-/// with fused multiply-adds throughout, in any order within a group.
+///     y[c][r] += sum over groups of scales[group][r] * sum over its k of (value(code[r][k]) - zeros[group][r]) * x[k][c]
+/// with fused multiply-adds throughout, in any order within a group. Where lanes are inputs, y[c][l] sums what lane l
+/// has, and x is [4 q + i][c][l].
 struct DirectTile {
   DecodeTile codes;
   const float* x = nullptr;  ///< [k][column]
   float* y = nullptr;        ///< [column][16]
+};
+
+/// Products of bfloat16: acc[c][r] += sum over groups of scales[group][r] * sum over its pairs of
+/// w[p][r].low * x[p][c].low + w[p][r].high * x[p][c].high, rounded as vdpbf16ps does: to nearest even after each
+/// multiply-add, subnormal numbers read and written as 0. A pair is two bfloat16, the low one in the low bits: the inputs
+/// 4 q, 4 q + 1 and 4 q + 2, 4 q + 3 of quantum q.
+struct BFloat16Tile {
+  const std::uint32_t* w = nullptr;  ///< [pair][16], aligned, of quanta first .. first + quanta - 1
+  const std::uint32_t* x = nullptr;  ///< [pair][column], of the same
+  const float* scales = nullptr;     ///< [group][16]
+  std::ptrdiff_t first = 0;
+  std::ptrdiff_t quanta = 0;
+  std::ptrdiff_t group = 0;  ///< quanta of a group
+  float* acc = nullptr;      ///< [column][16], aligned
 };
 
 }  // namespace nibble::kernels

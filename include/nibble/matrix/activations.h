@@ -64,6 +64,17 @@ template <class S = Int<8>> class QuantizedActivations {
                        AlignedArray<std::int8_t> zeros = {})
       : shape_(shape), codes_(std::move(codes)), scales_(std::move(scales)), zeros_(std::move(zeros)) {}
 
+  /// The arrays, for kernels that fill them again; 0 x 0 activations stay behind.
+  struct Arrays {
+    AlignedArray<std::int8_t> codes;
+    AlignedArray<float> scales;
+    AlignedArray<std::int8_t> zeros;
+  };
+  Arrays release() {
+    shape_ = {0, 0};
+    return {std::move(codes_), std::move(scales_), std::move(zeros_)};
+  }
+
   Index rows() const { return shape_.rows; }
   Index cols() const { return shape_.cols; }
   const Shape& shape() const { return shape_; }

@@ -24,6 +24,9 @@ template <class G = PerRow, class S = formats::Float32> using Binary = Scheme<fo
 template <class G = PerTensor, class S = formats::Float32> using Ternary3in5 = Scheme<formats::PackedTernary<3>, G, S>;
 template <class G = PerTensor, class S = formats::Float32> using Ternary5in8 = Scheme<formats::PackedTernary<5>, G, S>;
 
+/// Odd integers -(2^B - 1) .. 2^B - 1, each bit a sign, times a scale.
+template <int B, class G = PerRow, class S = formats::Float32> using Bipolar = Scheme<formats::Bipolar<B>, G, S>;
+
 /// 8-bit floats times a scale.
 template <class G = PerRow, class S = formats::Float32> using Fp8E4M3 = Scheme<formats::E4M3FN, G, S>;
 template <class G = PerRow, class S = formats::Float32> using Fp8E5M2 = Scheme<formats::E5M2, G, S>;

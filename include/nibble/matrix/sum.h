@@ -1,35 +1,29 @@
 // Sum: two matrices that together stand for one.
 #pragma once
 
-#include <utility>
-
-#include "nibble/matrix/parts.h"
+#include "nibble/matrix/compound.h"
 
 namespace nibble {
 
-/// A + B, of one shape: QuantizedMatrix, Sparse, Sum itself, or whatever else has rows, cols, dequantize and
-/// bits_per_weight. Products are in kernels/compounds.h.
-template <class A, class B> class Sum {
+/// A + B, of one shape.
+template <LowBitMatrix A, LowBitMatrix B> class Sum : public Compound<Sum<A, B>, A, B> {
  public:
+  static constexpr const char* kind = "Sum";
+
   Sum() = default;
   /// Throws std::invalid_argument where shapes differ.
-  Sum(A first, B second) : first_(std::move(first)), second_(std::move(second)) {
-    if (first_.rows() != second_.rows() || first_.cols() != second_.cols())
-      invalid("Sum", text("two matrices of ", first_.rows(), " x ", first_.cols()),
-              text(second_.rows(), " x ", second_.cols()));
+  Sum(A a, B b) : Compound<Sum, A, B>(std::move(a), std::move(b)) {
+    if (first().rows() != second().rows() || first().cols() != second().cols())
+      invalid("Sum", text("two matrices of ", first().rows(), " x ", first().cols()),
+              text(second().rows(), " x ", second().cols()));
   }
 
-  Index rows() const { return first_.rows(); }
-  Index cols() const { return first_.cols(); }
-  const A& first() const { return first_; }
-  const B& second() const { return second_; }
+  Index rows() const { return first().rows(); }
+  Index cols() const { return first().cols(); }
+  const A& first() const { return this->template part<0>(); }
+  const B& second() const { return this->template part<1>(); }
 
-  Eigen::MatrixXf dequantize() const { return first_.dequantize() + second_.dequantize(); }
-  double bits_per_weight() const { return first_.bits_per_weight() + second_.bits_per_weight(); }
-
- private:
-  A first_;
-  B second_;
+  Eigen::MatrixXf dequantize() const { return first().dequantize() + second().dequantize(); }
 };
 
 }  // namespace nibble

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <cmath>
-#include <concepts>
 #include <iomanip>
 #include <limits>
 #include <ostream>
@@ -10,15 +9,6 @@
 #include "nibble/kernels.h"
 
 namespace nibble {
-
-/// What stands for a matrix: sizes, dense values, bits per weight. QuantizedMatrix and every compound of them.
-template <class Q>
-concept LowBitMatrix = requires(const Q& q) {
-  { q.rows() } -> std::convertible_to<Index>;
-  { q.cols() } -> std::convertible_to<Index>;
-  { q.dequantize() } -> std::convertible_to<Eigen::MatrixXf>;
-  { q.bits_per_weight() } -> std::convertible_to<double>;
-};
 
 /// Differences between a matrix A and its approximation B.
 struct Comparison {
@@ -70,14 +60,14 @@ inline void check_shape(const char* function, const char* what, Index rows, Inde
 }  // namespace metrics
 
 /// W (N x K, any dense expression) against the weights of `q`. Throws std::invalid_argument where shapes differ.
-template <class Derived, LowBitMatrix Q> Comparison compare(const Eigen::MatrixBase<Derived>& w, const Q& q) {
+template <class Derived, WeightMatrix Q> Comparison compare(const Eigen::MatrixBase<Derived>& w, const Q& q) {
   metrics::check_shape("compare", "a quantized matrix", w.rows(), w.cols(), q.rows(), q.cols());
   return metrics::difference(w.derived().eval(), Eigen::MatrixXf(q.dequantize()), q.bits_per_weight());
 }
 
 /// The outputs W * X, in double, against those of `q`, which multiplies X itself: X is K x M floats, or quantized
 /// activations made from `x`, whose error then counts too. Throws std::invalid_argument where shapes differ.
-template <class DW, LowBitMatrix Q, class DX, class Right>
+template <class DW, WeightMatrix Q, class DX, class Right>
 Comparison compare_outputs(const Eigen::MatrixBase<DW>& w, const Q& q, const Eigen::MatrixBase<DX>& x,
                            const Right& right) {
   metrics::check_shape("compare_outputs", "a quantized matrix", w.rows(), w.cols(), q.rows(), q.cols());
@@ -86,7 +76,7 @@ Comparison compare_outputs(const Eigen::MatrixBase<DW>& w, const Q& q, const Eig
   const Eigen::MatrixXd exact = w.template cast<double>() * x.template cast<double>();
   return metrics::difference(exact, Eigen::MatrixXf(q * right), q.bits_per_weight());
 }
-template <class DW, LowBitMatrix Q, class DX>
+template <class DW, WeightMatrix Q, class DX>
 Comparison compare_outputs(const Eigen::MatrixBase<DW>& w, const Q& q, const Eigen::MatrixBase<DX>& x) {
   return compare_outputs(w, q, x, x.derived());
 }

@@ -8,7 +8,8 @@ namespace nibble {
 
 template <class S> struct DefaultRuleOf { using type = std::conditional_t<S::affine, MinMax, AbsMax>; };
 template <class F>
-inline constexpr bool ternary_or_binary = std::same_as<F, formats::Ternary> || std::same_as<F, formats::Binary>;
+inline constexpr bool ternary_or_binary =
+    std::same_as<F, formats::Ternary> || std::same_as<F, formats::Binary> || std::same_as<F, formats::Bipolar<1>>;
 template <int N> inline constexpr bool ternary_or_binary<formats::PackedTernary<N>> = true;
 template <class S>
   requires(!S::affine && ternary_or_binary<typename S::format>)

@@ -4,7 +4,6 @@
 #include <vector>
 
 #include "nibble/quantize/quantize.h"
-#include "nibble/quantize/quantize_activations.h"
 
 namespace nibble {
 

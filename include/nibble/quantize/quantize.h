@@ -8,8 +8,8 @@
 namespace nibble {
 
 struct QuantizeOptions {
-  int threads = 1;               ///< parts that rows are spread over; at least 1
-  Executor executor{};           ///< what runs the parts; by default OpenMP where compiled with it, else the caller
+  int threads = 1;                     ///< parts that rows are spread over; at least 1
+  std::optional<Executor> executor{};  ///< runs the parts; by default OpenMP where compiled with it, else the caller
   bool allow_nonfinite = false;  ///< NaN and infinity become the codes that the format has for them, else an error
 };
 

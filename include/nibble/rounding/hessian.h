@@ -13,8 +13,8 @@
 namespace nibble {
 
 struct HessianOptions {
-  int threads = 1;      ///< parts that sums are spread over; at least 1
-  Executor executor{};  ///< what runs the parts; by default OpenMP where compiled with it, else the caller
+  int threads = 1;                     ///< parts that sums are spread over; at least 1
+  std::optional<Executor> executor{};  ///< runs the parts; by default OpenMP where compiled with it, else the caller
 };
 
 /// The Hessian of the squared error of a linear layer's outputs: H = sum of 2 w x x^T / sum of w over the samples x of
@@ -26,7 +26,7 @@ class Hessian {
   /// That of a layer of `inputs` inputs, without samples.
   explicit Hessian(Index inputs, HessianOptions options = {}) : options_(std::move(options)) {
     if (inputs < 0) invalid("Hessian", "a number of inputs of at least 0", inputs);
-    if (options_.threads < 1) invalid("Hessian", "at least 1 thread", options_.threads);
+    check_parallel("Hessian", {options_.threads, options_.executor});
     state_ = std::make_shared<State>();
     state_->sum = Eigen::MatrixXd::Zero(inputs, inputs);
   }

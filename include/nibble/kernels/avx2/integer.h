@@ -7,34 +7,87 @@
 
 #include "nibble/kernels/avx2/bytes.h"
 #include "nibble/kernels/avx2/scales.h"
+#include "nibble/kernels/avx2/vnni.h"
 
 NIBBLE_BEGIN_TARGET(NIBBLE_AVX2)
 
 namespace nibble::kernels {
 
-/// Whole bytes, codes of up to 4 bits, and integers of planes; the byte in the low half of a sum of 16 bits.
+/// Integers and codes of up to 4 bits.
 template <unsigned B, class Code>
 inline constexpr bool decodes_in_place<isa::Avx2Tag<B>, Code> = Code::dim == 1 &&
                                                                 (Code::identity ||
                                                                  (Code::bits <= 4 && Code::top <= 128));
 
-/// One panel times up to 4 columns at a time. Sums of 16 bits hold as many products as the largest byte allows. Whole
-/// bytes are made signed, |w| <= 128, and their sign is moved to the activation, so that 2 * 128 * 127 fits.
-template <unsigned B, class Code, int Run, class Scale, bool Affine, bool Grouped>
-  requires(decodes_in_place<isa::Avx2Tag<B>, Code>)
-struct IntegerDot<isa::Avx2Tag<B>, Code, Run, Scale, Affine, Grouped> {
+namespace avx2 {
+
+/// Sums of products by vpmaddubsw. Sums of 16 bits hold as many products as the largest byte allows. Whole bytes are made
+/// signed, |w| <= 128, and their sign is moved to the activation, so that 2 * 128 * 127 fits.
+template <unsigned B, class Code> struct MaddSums {
+  using Bytes = PanelBytes<B, Code::bits>;
+  static constexpr int block = Code::block;
+  /// Whether 128 was taken off all bytes.
+  static constexpr bool whole_bytes = Code::largest > 129;
+  /// Quanta whose products a sum of 16 bits can hold, as a power of two.
+  static constexpr int run_length = [] {
+    int n = 1;
+    while (2 * n * 2 * 127 * Code::largest <= 32767) n *= 2;
+    return n < 8 ? n : 8;
+  }();
+  static constexpr int span = block > run_length ? block : run_length;
+
+  /// Adds the products of quanta q .. end - 1 to total[column][half].
+  template <int C>
+  [[gnu::always_inline]] static void add(__m256i (&total)[C][2], const Part& part, __m256i lookup, std::ptrdiff_t q,
+                                         std::ptrdiff_t end) {
+    for (; q + span <= end; q += span) add_run<C, span>(total, part, lookup, q);
+    if constexpr (span > block)
+      for (; q < end; q += block) add_run<C, block>(total, part, lookup, q);
+  }
+
+ private:
+  template <int C, int Count>
+  [[gnu::always_inline]] static void add_run(__m256i (&total)[C][2], const Part& part, __m256i lookup,
+                                             std::ptrdiff_t q) {
+    constexpr int length = run_length < Count ? run_length : Count;
+    const __m256i ones = _mm256_set1_epi16(1);
+    Bytes::prefetch(part.tile.panel, q, Count);
+    __m256i sum[C][2];
+#pragma GCC unroll 8
+    for (int j = 0; j < Count; ++j) {
+      __m256i w[2], magnitude[2];
+#pragma GCC unroll 2
+      for (int h = 0; h < 2; ++h) {
+        w[h] = Bytes::load(part.tile.panel, q, j, h);
+        if (!Code::identity) w[h] = _mm256_shuffle_epi8(lookup, w[h]);
+        if (whole_bytes) w[h] = _mm256_xor_si256(w[h], _mm256_set1_epi8(-128));
+        magnitude[h] = whole_bytes ? _mm256_abs_epi8(w[h]) : w[h];
+      }
+#pragma GCC unroll 4
+      for (int c = 0; c < C; ++c) {
+        const __m256i inputs = part.input(q + j, c);
+#pragma GCC unroll 2
+        for (int h = 0; h < 2; ++h) {
+          const __m256i pairs =
+              _mm256_maddubs_epi16(magnitude[h], whole_bytes ? _mm256_sign_epi8(inputs, w[h]) : inputs);
+          sum[c][h] = j % length == 0 ? pairs : _mm256_add_epi16(sum[c][h], pairs);
+          // GCC would add up in a tree, and keep all leaves in memory.
+          if (length > 1) asm("" : "+x"(sum[c][h]));
+          if (j % length == length - 1) total[c][h] = _mm256_add_epi32(total[c][h], _mm256_madd_epi16(sum[c][h], ones));
+        }
+      }
+    }
+  }
+};
+
+/// One panel times up to 4 columns at a time, the products summed by Sums.
+template <unsigned B, class Code, class Scale, bool Affine, bool Grouped, class Sums> struct Dot {
   static constexpr bool integer_scale = integer_scales<Scale>;
 
   static void run(const IntegerTile& tile, int columns) {
     for (int c = 0; c < columns; c += 4)
-      multiply_columns<IntegerDot, 4>(Part{tile, columns, c}, columns - c < 4 ? columns - c : 4);
+      multiply_columns<Dot, 4>(Part{tile, columns, c}, columns - c < 4 ? columns - c : 4);
   }
-
-  struct Part {
-    const IntegerTile& tile;
-    int columns;
-    int first;
-  };
 
   template <int C> static void multiply(const Part& part) {
     const IntegerTile& tile = part.tile;
@@ -68,15 +121,12 @@ struct IntegerDot<isa::Avx2Tag<B>, Code, Run, Scale, Affine, Grouped> {
             total[c][h] =
                 _mm256_add_epi32(total[c][h], _mm256_mullo_epi32(w_sum, _mm256_set1_epi32(tile.x_offsets[at + c])));
           }
-          if (whole_bytes)
+          if (Sums::whole_bytes)
             total[c][h] = _mm256_add_epi32(total[c][h], _mm256_slli_epi32(_mm256_set1_epi32(tile.x_sums[at + c]), 7));
         }
       }
       const std::ptrdiff_t end = first + tile.step < tile.quanta ? first + tile.step : tile.quanta;
-      std::ptrdiff_t q = first;
-      for (; q + span <= end; q += span) accumulate<C, span>(total, part, lookup, q);
-      if constexpr (span > block)
-        for (; q < end; q += block) accumulate<C, block>(total, part, lookup, q);
+      Sums::template add<C>(total, part, lookup, first, end);
       const auto* scales = static_cast<const typename Scale::code_type*>(tile.w_scales) + s * lanes;
       const bool flushes = integer_scale && tile.totals == nullptr && (--flush == 0 || end == tile.quanta);
 #pragma GCC unroll 4
@@ -118,17 +168,6 @@ struct IntegerDot<isa::Avx2Tag<B>, Code, Run, Scale, Affine, Grouped> {
   }
 
  private:
-  using Bytes = avx2::PanelBytes<B, Code::bits>;
-  static constexpr int block = Code::block;
-  static constexpr bool whole_bytes = Code::largest > 129;
-  /// Quanta whose products a sum of 16 bits can hold, as a power of two.
-  static constexpr int run_length = [] {
-    int n = 1;
-    while (2 * n * 2 * 127 * Code::largest <= 32767) n *= 2;
-    return n < 8 ? n : 8;
-  }();
-  static constexpr int span = block > run_length ? block : run_length;
-
   /// 8 bytes as integers.
   static __m256i bytes(const void* in) {
     return _mm256_cvtepu8_epi32(_mm_loadl_epi64(static_cast<const __m128i*>(in)));
@@ -136,38 +175,18 @@ struct IntegerDot<isa::Avx2Tag<B>, Code, Run, Scale, Affine, Grouped> {
   static void store(std::int32_t* out, __m256i x) {
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(out), x);
   }
+};
 
-  template <int C, int Count>
-  static void accumulate(__m256i (&total)[C][2], const Part& part, __m256i lookup, std::ptrdiff_t q) {
-    constexpr int length = run_length < Count ? run_length : Count;
-    const __m256i ones = _mm256_set1_epi16(1);
-    const std::int8_t* x = part.tile.x + 4 * (q * part.columns + part.first);
-    Bytes::prefetch(part.tile.panel, q, Count);
-    __m256i sum[C][2];
-#pragma GCC unroll 8
-    for (int j = 0; j < Count; ++j) {
-      __m256i w[2], magnitude[2];
-#pragma GCC unroll 2
-      for (int h = 0; h < 2; ++h) {
-        w[h] = Bytes::load(part.tile.panel, q, j, h);
-        if (!Code::identity) w[h] = _mm256_shuffle_epi8(lookup, w[h]);
-        if (whole_bytes) w[h] = _mm256_xor_si256(w[h], _mm256_set1_epi8(-128));
-        magnitude[h] = whole_bytes ? _mm256_abs_epi8(w[h]) : w[h];
-      }
-#pragma GCC unroll 4
-      for (int c = 0; c < C; ++c) {
-        std::int32_t four;
-        __builtin_memcpy(&four, x + 4 * (j * part.columns + c), sizeof four);
-        const __m256i inputs = _mm256_set1_epi32(four);
-#pragma GCC unroll 2
-        for (int h = 0; h < 2; ++h) {
-          const __m256i pairs =
-              _mm256_maddubs_epi16(magnitude[h], whole_bytes ? _mm256_sign_epi8(inputs, w[h]) : inputs);
-          sum[c][h] = j % length == 0 ? pairs : _mm256_add_epi16(sum[c][h], pairs);
-          if (j % length == length - 1) total[c][h] = _mm256_add_epi32(total[c][h], _mm256_madd_epi16(sum[c][h], ones));
-        }
-      }
-    }
+}  // namespace avx2
+
+template <unsigned B, class Code, int Run, class Scale, bool Affine, bool Grouped>
+  requires(decodes_in_place<isa::Avx2Tag<B>, Code>)
+struct IntegerDot<isa::Avx2Tag<B>, Code, Run, Scale, Affine, Grouped> {
+  static void run(const IntegerTile& tile, int columns) {
+    if (isa::has_avx_vnni())
+      avx2::Dot<B, Code, Scale, Affine, Grouped, avx2::VnniSums<B, Code>>::run(tile, columns);
+    else
+      avx2::Dot<B, Code, Scale, Affine, Grouped, avx2::MaddSums<B, Code>>::run(tile, columns);
   }
 };
 

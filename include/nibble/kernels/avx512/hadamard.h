@@ -25,7 +25,7 @@ template <unsigned B> struct HadamardRegisters {
  private:
   template <int S, bool Scaled> static void runs(const float* in, float* out, std::ptrdiff_t count, float scale) {
     constexpr int registers = S > 4 ? 1 << (S - 4) : 1;
-    constexpr auto mask = static_cast<__mmask16>(S < 4 ? (1u << (1 << S)) - 1 : 0xffff);
+    constexpr auto mask = static_cast<__mmask16>(S < 4 ? (1u << (1 << S % 4)) - 1 : 0xffff);
     const __m512 one = opaque_one(), factor = _mm512_set1_ps(scale);
     for (; count > 0; --count, in += 1 << S, out += 1 << S) {
       __m512 v[registers];

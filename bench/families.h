@@ -9,6 +9,7 @@ void register_limits(const Settings& settings);
 void register_quantize_activations(const Settings& settings);
 void register_cast(const Settings& settings);
 void register_hadamard(const Settings& settings);
+void register_rounding(const Settings& settings);
 void register_sparse(const Settings& settings);
 void register_gemm_int8(const Settings& settings);
 void register_gemm_int4(const Settings& settings);

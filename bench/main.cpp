@@ -75,6 +75,7 @@ int main(int argc, char** argv) {
   register_quantize_activations(settings);
   register_cast(settings);
   register_hadamard(settings);
+  register_rounding(settings);
   register_sparse(settings);
   register_gemm_int8(settings);
   register_gemm_int4(settings);

@@ -7,4 +7,5 @@
 #include "nibble/kernels/compounds.h"
 #include "nibble/kernels/gemm.h"
 #include "nibble/kernels/hadamard.h"
+#include "nibble/kernels/lane_product.h"
 #include "nibble/kernels/quantize_activations.h"

@@ -8,3 +8,4 @@
 #include "nibble/matrix.h"
 #include "nibble/metrics.h"
 #include "nibble/quantize.h"
+#include "nibble/rounding.h"

@@ -1,9 +1,11 @@
 // Errors: what every rejected input of the library turns into.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
+#include <functional>
 #include <sstream>
 #include <stdexcept>
 #include <string>
@@ -47,5 +49,15 @@ class IoError : public std::runtime_error {
   std::string path_;
   std::uint64_t offset_;
 };
+
+/// A computation that its progress callback ended.
+class Cancelled : public std::runtime_error {
+ public:
+  explicit Cancelled(const char* function) : std::runtime_error(text("nibble::", function, ": cancelled")) {}
+};
+
+/// Called by long computations, by one thread at a time, with the steps done and those to do: first (0, total), last
+/// (total, total). Where it returns false the computation ends with the exception Cancelled.
+using Progress = std::function<bool(std::ptrdiff_t done, std::ptrdiff_t total)>;
 
 }  // namespace nibble

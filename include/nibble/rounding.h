@@ -1,0 +1,12 @@
+// rounding/: choosing codes with the second moments of the inputs.
+#pragma once
+
+#include "nibble/quantize.h"
+#include "nibble/rounding/cholesky.h"
+#include "nibble/rounding/column_solver.h"
+#include "nibble/rounding/curvature.h"
+#include "nibble/rounding/feedback.h"
+#include "nibble/rounding/gptq.h"
+#include "nibble/rounding/hessian.h"
+#include "nibble/rounding/second_moments.h"
+#include "nibble/rounding/triangle.h"

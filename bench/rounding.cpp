@@ -26,8 +26,8 @@ void add_hessian(const Settings& settings, int threads) {
       });
 }
 
-/// 4096 x 4096 weights, factorisation included, against Eigen's product of as many rows, inputs and columns, compiled for
-/// this CPU, on one thread: a product by as many threads counts as that many times faster.
+/// 4096 x 4096 weights, factorisation included, against Eigen's product of as many rows, inputs and columns, compiled
+/// for this CPU, on one thread: a product by as many threads counts as that many times faster.
 void add_gptq(const Settings& settings, int threads) {
   benchmark::RegisterBenchmark(
       text("gptq/int4_g128/N:", side, "/K:", side, "/threads:", threads).c_str(),

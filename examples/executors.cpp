@@ -1,5 +1,5 @@
-// Products on threads that the program has already: a pool of its own, or Eigen's. An executor is any function that runs
-// task(0) .. task(count - 1) and returns when all have ended; tasks throw nothing.
+// Products on threads that the program has already: a pool of its own, or Eigen's. An executor is any function that
+// runs task(0) .. task(count - 1) and returns when all have ended; tasks throw nothing.
 #include <nibble/nibble.h>
 
 #include <iostream>

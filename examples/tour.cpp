@@ -24,5 +24,6 @@ nb::gemm(W3, nb::quantize_activations(X), Y, {.threads = 2, .workspace = &memory
 std::cout << nb::compare_outputs(W, W3, X) << '\n';
   // clang-format on
   std::cout << nb::compare(W, any4) << '\n' << nb::compare(W, best) << '\n';
-  std::cout << "relative error of E4M3 activations " << (nb::decode<nb::formats::E4M3FN>(codes) - X).norm() / X.norm() << '\n';
+  std::cout << "relative error of E4M3 activations " << (nb::decode<nb::formats::E4M3FN>(codes) - X).norm() / X.norm()
+            << "\n";
 }

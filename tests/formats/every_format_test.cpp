@@ -26,10 +26,12 @@ std::vector<AnyFormat> all_formats() {
       MiniFloat<1, 14, 1, Special::Finite>, MiniFloat<4, 8, 7, Special::Fn, Sign::Unsigned>>();
   const std::vector<AnyFormat> others = test::any_formats<
       // Integers and fixed point.
-      Int<2>, Int<3>, Int<4>, Int<5>, Int<6>, Int<7>, Int<8>, Int<9>, Int<16>, UInt<1>, UInt<2>, UInt<4>, UInt<8>,
-      UInt<12>, UInt<16>, formats::Bipolar<1>, formats::Bipolar<2>, formats::Bipolar<3>, formats::Bipolar<8>,
-      Fixed<2, 0>, Fixed<4, 2>, Fixed<8, 6>, Fixed<8, -3>, Fixed<12, 4>, Fixed<16, 15>, PowerSum<6, 2, 1>,
-      PowerSum<8, 7, 2>, PowerSum<16, 8, 1>, PowerSum<16, 8, 3>, DInt<3>, DInt<4>, DInt<8>,
+      formats::Int<2>, formats::Int<3>, formats::Int<4>, formats::Int<5>, formats::Int<6>, formats::Int<7>,
+      formats::Int<8>, formats::Int<9>, formats::Int<16>, formats::UInt<1>, formats::UInt<2>, formats::UInt<4>,
+      formats::UInt<8>, formats::UInt<12>, formats::UInt<16>, formats::Bipolar<1>, formats::Bipolar<2>,
+      formats::Bipolar<3>, formats::Bipolar<8>, Fixed<2, 0>, Fixed<4, 2>, Fixed<8, 6>, Fixed<8, -3>, Fixed<12, 4>,
+      Fixed<16, 15>, PowerSum<6, 2, 1>, PowerSum<8, 7, 2>, PowerSum<16, 8, 1>, PowerSum<16, 8, 3>, DInt<3>, DInt<4>,
+      DInt<8>,
       // Tapered.
       HiFloat8, Posit8, Posit16, Posit<3>, Posit<5>, Posit<10>, DynamicSigned, DynamicUnsigned,
       // Powers.

@@ -40,7 +40,8 @@ template <Format F> void expect_golden_levels(const std::string& name) {
   EXPECT_GT(ties, 0) << "the tables should have ties";
 }
 
-/// F encodes telling inputs and every 16-bit half to the nearest of its levels; infinities saturate; NaN goes somewhere.
+/// F encodes telling inputs and every 16-bit half to the nearest of its levels; infinities saturate; NaN goes
+/// somewhere.
 template <Format F> void expect_nearest() {
   SCOPED_TRACE(format_name<F>());
   const std::vector<float> values = values_of<F>();

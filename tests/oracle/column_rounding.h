@@ -1,4 +1,5 @@
-// GPTQ, LDLQ and Babai's nearest plane as their papers write them, one row at a time, in double. Shares no code with nibble.
+// GPTQ, LDLQ and Babai's nearest plane as their papers write them, one row at a time, in double. Shares no code with
+// nibble.
 #pragma once
 
 #include <Eigen/Dense>
@@ -30,7 +31,8 @@ inline Eigen::VectorXd gptq(Eigen::VectorXd w, const Eigen::MatrixXd& h, const R
   return q;
 }
 
-/// Chee et al., "QuIP", equation 2: H = (L + I) D (L + I)^T with L strictly upper triangular, found here column by column.
+/// Chee et al., "QuIP", equation 2: H = (L + I) D (L + I)^T with L strictly upper triangular, found here column by
+/// column.
 inline Eigen::VectorXd ldlq(const Eigen::VectorXd& w, Eigen::MatrixXd h, const Round& round) {
   const Eigen::Index n = w.size();
   Eigen::MatrixXd l = Eigen::MatrixXd::Zero(n, n);

@@ -7,8 +7,8 @@
 
 namespace oracle {
 
-/// result[i]: the divergence of keeping the first i of `bins` bins of |values|; infinite below `levels`, and where these
-/// bins are empty. A last bin that Q leaves empty has 1e-4 values.
+/// result[i]: the divergence of keeping the first i of `bins` bins of |values|; infinite below `levels`, and where
+/// these bins are empty. A last bin that Q leaves empty has 1e-4 values.
 inline std::vector<double> entropy_divergences(const std::vector<float>& values, int bins, int levels) {
   double reach = 0;
   for (float v : values) reach = std::max(reach, std::abs(static_cast<double>(v)));

@@ -15,7 +15,8 @@ inline Eigen::MatrixXd product(const Eigen::MatrixXd& w, const Eigen::MatrixXd& 
   return y;
 }
 
-/// The largest |y - W X| in units of eps * (|W| |X|): a sum of n terms in any order stays below n + the roundings of each.
+/// The largest |y - W X| in units of eps * (|W| |X|): a sum of n terms in any order stays below n + the roundings of
+/// each.
 inline double error_in_eps(const Eigen::MatrixXf& y, const Eigen::MatrixXd& w, const Eigen::MatrixXd& x) {
   const Eigen::MatrixXd exact = product(w, x);
   const Eigen::MatrixXd size = product(w.cwiseAbs(), x.cwiseAbs());

@@ -35,8 +35,8 @@ std::vector<int> order(const std::vector<double>& errors) {
   return places;
 }
 
-// Kuzmin et al., "FP8 quantization: the power of the exponent", figure 2: integers for uniform values, 5 bits of mantissa
-// for normal ones, ever more exponent bits as tails grow heavier. 0: INT8, 1: E2M5, 2: E3M4, 3: E4M3, 4: E5M2.
+// Kuzmin et al., "FP8 quantization: the power of the exponent", figure 2: integers for uniform values, 5 bits of
+// mantissa for normal ones, ever more exponent bits as tails grow heavier. 0: INT8, 1: E2M5, 2: E3M4, 3: E4M3, 4: E5M2.
 TEST(FormatSearch, OrdersFormatsAsThePaper) {
   const RowMajorMatrixXf uniform = test::uniform(100, 1000, 1), normal = test::gaussian(100, 1000, 1);
   const RowMajorMatrixXf tails = test::student(100, 1000, 1, 5), heavy = test::student(100, 1000, 1, 1.5);

@@ -88,7 +88,8 @@ TEST(Gptq, ReportsItsLoss) {
   }
 }
 
-// Chee et al., "QuIP": at most (m / 4) s^2 tr D, on average (m / 12) s^2 tr D, stochastic (m / 6); nearest (m / 12) s^2 tr H.
+// Chee et al., "QuIP": at most (m / 4) s^2 tr D, on average (m / 12) s^2 tr D, stochastic (m / 6); nearest (m / 12) s^2
+// tr H.
 TEST(Gptq, KeepsTheBoundAndMeanOfItsLoss) {
   const Index m = 2000, k = 64;
   const Hessian h = Hessian(test::correlated_inputs(k, 200, 7)).damped(0.01);

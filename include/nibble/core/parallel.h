@@ -30,7 +30,8 @@ struct Parallel {
   Parallel(int n, std::optional<Executor>&& e) = delete;
 };
 
-/// Throws std::invalid_argument in the name of `function` where options.threads < 1 or the executor is an empty function.
+/// Throws std::invalid_argument in the name of `function` where options.threads < 1 or the executor is an empty
+/// function.
 template <unsigned Baseline = isa::baseline> void check_parallel(const char* function, const Parallel& options) {
   if (options.threads < 1) invalid(function, "at least 1 thread", options.threads);
   if (options.executor != nullptr && !*options.executor)
@@ -38,9 +39,9 @@ template <unsigned Baseline = isa::baseline> void check_parallel(const char* fun
 }
 
 /// Cuts 0 .. count - 1 into `options.threads` runs of nearly equal length and calls body(begin, end) for each; takes no
-/// memory of its own. Of the exceptions that leave `body`, that of the first run reaches the caller once all have ended;
-/// those of the executor itself pass. Throws as check_parallel does, before anything runs, and std::invalid_argument
-/// where the executor made more or fewer calls than there are tasks.
+/// memory of its own. Of the exceptions that leave `body`, that of the first run reaches the caller once all have
+/// ended; those of the executor itself pass. Throws as check_parallel does, before anything runs, and
+/// std::invalid_argument where the executor made more or fewer calls than there are tasks.
 template <class Body, unsigned Baseline = isa::baseline>
 void parallel_for(std::ptrdiff_t count, const Parallel& options, const Body& body) {
   check_parallel("parallel_for", options);

@@ -1,15 +1,17 @@
 // Scratch memory that outlives the calls that use it.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
+#include <cstdint>
 #include <vector>
 
 #include "nibble/core/aligned.h"
 
 namespace nibble {
 
-/// Memory that products take their scratch from and give back: a program that passes the same workspace to each call
-/// allocates nothing once the largest call has been made. One call at a time may use it.
+/// Memory that products take their scratch from: a program that passes the same workspace to each call allocates
+/// nothing more once the largest has been made, as long as W is a QuantizedMatrix. One call at a time may use it.
 class Workspace {
  public:
   Workspace() = default;
@@ -32,14 +34,7 @@ class Scratch {
   Scratch(const Scratch&) = delete;
   Scratch& operator=(const Scratch&) = delete;
   ~Scratch() {
-    // One block for all of it, so that the next call finds room.
-    auto& blocks = space_.blocks_;
-    if (blocks.size() > 1) {
-      std::size_t size = 0;
-      for (const auto& block : blocks) size += block.size();
-      blocks.clear();
-      if (&space_ != &own_) blocks.emplace_back(size);
-    }
+    merge_blocks();
     space_.busy_ = false;
   }
 
@@ -57,6 +52,24 @@ class Scratch {
   }
 
  private:
+  /// Makes one block of several, so that the next call finds room; none where there is no memory for it.
+  void merge_blocks() {
+    auto& blocks = space_.blocks_;
+    if (blocks.size() <= 1) return;
+    std::size_t size = 0;
+    for (const auto& block : blocks) size += block.size();
+    blocks.clear();
+    if (&space_ == &own_) return;
+#ifdef __cpp_exceptions
+    try {
+      blocks.emplace_back(size);
+    } catch (const std::bad_alloc&) {
+    }
+#else
+    blocks.emplace_back(size);
+#endif
+  }
+
   Workspace own_;
   Workspace& space_;
   std::size_t used_ = 0;

@@ -7,7 +7,8 @@ namespace nibble::formats {
 
 /// `choices` formats of `bits` bits each; the last argument of every function says which one. A matrix stores the
 /// choice of each group in a byte. Where a group is the whole tensor or row, this is the search for a number of
-/// exponent bits. Sources: Chen et al., "BitMoD", 2024; Kuzmin et al., "FP8 quantization: the power of the exponent", 2022.
+/// exponent bits. Sources: Chen et al., "BitMoD", 2024; Kuzmin et al., "FP8 quantization: the power of the exponent",
+/// 2022.
 template <Format First, Format... Rest>
   requires(dim_of<First> == 1 && table_size_of<First> == 0 && choices_of<First> == 1)
 struct BestOf {

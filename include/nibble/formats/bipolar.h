@@ -6,8 +6,8 @@
 namespace nibble::formats {
 
 /// Sum over bits i of 2^i (2 b_i - 1) = 2 code - (2^B - 1): the odd integers from -(2^B - 1) to 2^B - 1, symmetric and
-/// without 0. Products of two are sums of xor counts, as those of Binary, which has the values of Bipolar<1> but takes 0
-/// to 1, where this rounds it to -1 (the even code). NaN goes to the least value.
+/// without 0. Products of two are sums of xor counts, as those of Binary, which has the values of Bipolar<1> but takes
+/// 0 to 1, where this rounds it to -1 (the even code). NaN goes to the least value.
 /// Source: Ma et al., "Efficient arbitrary precision acceleration for large language models on GPU tensor cores", 2024.
 template <int B>
   requires(B >= 1 && B <= 8)

@@ -28,8 +28,8 @@ inline constexpr int table_size_of = [] {
     return 0;
 }();
 
-/// Whether codes of several numbers are stored as codes of one number are, 16 rows side by side, because integer products
-/// decode them in registers: where the format says `in_panels`.
+/// Whether codes of several numbers are stored as codes of one number are, 16 rows side by side, because integer
+/// products decode them in registers: where the format says `in_panels`.
 template <class F>
 inline constexpr bool in_panels = [] {
   if constexpr (requires { F::in_panels; })

@@ -37,8 +37,8 @@ template <int B> struct Int {
   static std::string name() { return text("int", B); }
 };
 
-/// All integers from -2^(B-1) to 2^(B-1) - 1, as Int<B> without its symmetry; max() is 2^(B-1), a magnitude that only the
-/// negative side has.
+/// All integers from -2^(B-1) to 2^(B-1) - 1, as Int<B> without its symmetry; max() is 2^(B-1), a magnitude that only
+/// the negative side has.
 template <int B>
   requires(B >= 2 && B <= 16)
 struct FullInt {

@@ -19,8 +19,8 @@ template <std::size_t Count> struct IntegerView {
   std::array<std::uint8_t, Count> bytes{};
 };
 
-/// The integer view of a format of at most 8 bits whose codes lie in panels, computed from its values: the unit is its smallest positive
-/// value, and exists where all values are multiples of it that fit a byte with an offset.
+/// The integer view of a format of at most 8 bits whose codes lie in panels, computed from its values: the unit is its
+/// smallest positive value, and exists where all values are multiples of it that fit a byte with an offset.
 template <Format F>
   requires(in_panels<F>&& table_size_of<F> == 0 && choices_of<F> == 1 && F::bits <= 8)
 consteval auto make_integer_view() {

@@ -124,9 +124,9 @@ inline double total_error(const SortedSamples& samples, const Splits& splits) {
   return sum;
 }
 
-/// Where Lloyd's method starts: k clusters of about equal share of the integral of density^(1/3), the spread of the best
-/// levels where there are many (Panter and Dite, 1951). Between two neighbouring values of mean weight w and distance d
-/// it is w^(1/3) d^(2/3). k <= samples.size().
+/// Where Lloyd's method starts: k clusters of about equal share of the integral of density^(1/3), the spread of the
+/// best levels where there are many (Panter and Dite, 1951). Between two neighbouring values of mean weight w and
+/// distance d it is w^(1/3) d^(2/3). k <= samples.size().
 inline Splits seed_splits(const SortedSamples& samples, std::size_t k) {
   const std::size_t n = samples.size();
   std::vector<double> share(n);  // [i]: of the values before i + 1
@@ -223,9 +223,9 @@ inline Splits lloyd_step(const SortedSamples& samples, const Splits& splits) {
 }
 
 /// The clusters of least error, by dynamic programming over the number of clusters. The start of the last cluster moves
-/// up with the number of values and of clusters, so each of the k rounds takes n log n steps by halving. Takes k n words
-/// of memory. Sources: Wang and Song, "Ckmeans.1d.dp", 2011; Gronlund et al., "Fast exact k-means, k-medians and Bregman
-/// divergence clustering in 1D", 2017.
+/// up with the number of values and of clusters, so each of the k rounds takes n log n steps by halving. Takes k n
+/// words of memory. Sources: Wang and Song, "Ckmeans.1d.dp", 2011; Gronlund et al., "Fast exact k-means, k-medians and
+/// Bregman divergence clustering in 1D", 2017.
 class BestSplits {
  public:
   BestSplits(const SortedSamples& samples, std::size_t k)
@@ -283,10 +283,10 @@ class BestSplits {
 }  // namespace kmeans
 
 /// Writes to `levels` the k levels, ascending, that `options` finds for `count` values: each the weighted mean of the
-/// values nearest to it. `weights` may be null: all 1. Values that weigh less than 2^-40 of all count for nothing. Where
-/// there are no more than k distinct values, those are the levels, and the last is repeated. The result does not depend
-/// on the order of the samples. Throws std::invalid_argument where k < 1, a value or weight is not finite, a weight is
-/// negative, or no weight is positive (so where count is 0).
+/// values nearest to it. `weights` may be null: all 1. Values that weigh less than 2^-40 of all count for nothing.
+/// Where there are no more than k distinct values, those are the levels, and the last is repeated. The result does not
+/// depend on the order of the samples. Throws std::invalid_argument where k < 1, a value or weight is not finite, a
+/// weight is negative, or no weight is positive (so where count is 0).
 inline KMeansResult kmeans_1d(const float* values, const float* weights, std::ptrdiff_t count, float* levels, int k,
                               const KMeansOptions& options = {}) {
   if (k < 1) invalid("kmeans_1d", "k >= 1", k);

@@ -11,7 +11,8 @@ namespace nibble::formats {
 /// The positive half of the 2^B levels of least mean squared error for a symmetric Distribution of unit variance,
 /// ascending: each level is the centroid of the values nearest to it. Source: Max, "Quantizing for minimum distortion",
 /// 1960; found by Newton's method on those conditions (a tridiagonal system) from the levels of Panter and Dite, whose
-/// density is the cube root of the distribution's; so it takes less than ten steps where Lloyd's method takes thousands.
+/// density is the cube root of the distribution's; so it takes less than ten steps where Lloyd's method takes
+/// thousands.
 template <int B, class Distribution> constexpr auto make_lloyd_max_half() {
   constexpr std::size_t half = std::size_t{1} << (B - 1);
   std::array<double, half> level{};

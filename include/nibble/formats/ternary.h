@@ -16,8 +16,8 @@ struct Ternary {
   static std::string name() { return "ternary"; }
 };
 
-/// N numbers of -1, 0, 1 in one code, the first most significant: 3 in 5 bits (1.67 a number) or 5 in 8 (1.6). Codes from
-/// 3^N on follow the same rule with a first number above 1, and are never chosen. Rounds as Ternary does.
+/// N numbers of -1, 0, 1 in one code, the first most significant: 3 in 5 bits (1.67 a number) or 5 in 8 (1.6). Codes
+/// from 3^N on follow the same rule with a first number above 1, and are never chosen. Rounds as Ternary does.
 /// Sources: Wang et al., "Bitnet.cpp", 2025 (TL2); ggml (TQ1_0).
 template <int N>
   requires(N == 3 || N == 5)

@@ -29,8 +29,8 @@ struct Header {
   std::ptrdiff_t rows = 1, cols = 1;
 };
 
-/// Parses the Python dictionary of a header: exactly the keys descr, fortran_order and shape, in any order, then blanks.
-/// `offset` is the byte of the file at which `dict` begins.
+/// Parses the Python dictionary of a header: exactly the keys descr, fortran_order and shape, in any order, then
+/// blanks. `offset` is the byte of the file at which `dict` begins.
 class HeaderParser {
  public:
   HeaderParser(std::string_view dict, std::uint64_t offset, const ByteReader& in)

@@ -24,8 +24,8 @@ struct ActivationGrids {
   };
 };
 
-/// QuantizeColumns on the registers of `Registers`, which have `lanes` floats and, for groups of `size` rows of the first
-/// C columns, 1, 2 or 4 with at most 4 bytes to a row,
+/// QuantizeColumns on the registers of `Registers`, which have `lanes` floats and, for groups of `size` rows of the
+/// first C columns, 1, 2 or 4 with at most 4 bytes to a row,
 ///   grids<C>(t, count, size, grids, first): the grids of `count` groups, C * count <= lanes, from place `first` on;
 ///     places up to first + lanes - 1 are written;
 ///   encode<C, Clip>(t, count, size, grids, first): their integers under these grids, which are invertible; with Clip

@@ -26,9 +26,10 @@ inline constexpr int significant_bits = [] {
 }();
 
 /// The product W * X of an X of bfloat16. Weights become bfloat16 before they are scaled, which is exact for integers
-/// less zero points of at most 8 bits and for floats of at most 8 significant bits (FP4, FP6, FP8, ...); other tables are
-/// rounded, by 2^-8 at most, relatively. Scales are applied in float to the sums over a group (or over 256 inputs of
-/// one), or to the weights where no product of the two needs more than 8 bits (MX, NVFP4). So, with s the scales, c the codes' values less zero points and c' those as bfloat16:
+/// less zero points of at most 8 bits and for floats of at most 8 significant bits (FP4, FP6, FP8, ...); other tables
+/// are rounded, by 2^-8 at most, relatively. Scales are applied in float to the sums over a group (or over 256 inputs
+/// of one), or to the weights where no product of the two needs more than 8 bits (MX, NVFP4). So, with s the scales, c
+/// the codes' values less zero points and c' those as bfloat16:
 ///
 ///     |error| <= (K + 2) eps |s c'| |X| + |s (c - c')| |X|        the last at most 2^-8 |W| |X|, 0 where exact
 ///

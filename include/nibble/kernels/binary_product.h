@@ -44,7 +44,7 @@ template <class F> struct WeightBits {
     }
   }
 
-  /// The largest magnitude of a weight in units, whatever its zero point.
+  /// The largest magnitude of a weight in units, whatever its zero point where the offset is 0.
   constexpr int largest() const {
     const int most = slope * ((1 << bits) - 1);
     return std::max({most, offset, most - offset});
@@ -156,7 +156,8 @@ template <class S, class A> struct BitSteps {
                 "products over bits need groups of weights that are multiples of 32 inputs");
   /// The largest power of two of inputs whose products add up to less than 2^31 in magnitude.
   static constexpr Index longest = [] {
-    const Index w = WeightBits<typename S::format>().largest();
+    constexpr WeightBits<typename S::format> weights;
+    const Index w = weights.largest() + (S::affine && weights.offset > 0 ? (1 << S::format::bits) - 1 : 0);
     const Index x = (Index{1} << A::format::bits) - 1;
     return static_cast<Index>(std::bit_floor(static_cast<std::uint64_t>(((Index{1} << 31) - 1) / (w * x))));
   }();
@@ -421,12 +422,12 @@ template <class Tag, class S, class A> class BitDistances {
 
 }  // namespace kernels
 
-/// Y = W * X for activations in bits: bit by bit, by logic and counts, where the values of W's format are small integers
-/// times a unit. Sums within each group of W and of X are exact, scales are applied in float. The work is that of one
-/// binary product for each pair of a bit of W and a bit of X; two ternary operands take two. Other formats multiply the
-/// dequantized X in float arithmetic. Same bits on every instruction set and number of threads. Shapes and errors as
-/// for other products. Groups of W are multiples of 32 inputs. The counts are exact for any K: it is cut where sums could
-/// reach 2^31 (2^30 inputs of binary operands, 2^15 of two of 8 bits).
+/// Y = W * X for activations in bits: bit by bit, by logic and counts, where the values of W's format are small
+/// integers times a unit. Sums within each group of W and of X are exact, scales are applied in float. The work is that
+/// of one binary product for each pair of a bit of W and a bit of X; two ternary operands take two. Other formats
+/// multiply the dequantized X in float arithmetic. Same bits on every instruction set and number of threads. Shapes and
+/// errors as for other products. Groups of W are multiples of 32 inputs. The counts are exact for any K: it is cut
+/// where sums could reach 2^31 (2^30 inputs of binary operands, 2^15 of two of 8 bits).
 template <class S, class A, unsigned Baseline = isa::baseline>
 void gemm(const QuantizedMatrix<S>& w, const BitActivations<A>& x, Eigen::Ref<Eigen::MatrixXf> y,
           const GemmOptions& options = {}, const Epilogue& epilogue = {}) {
@@ -461,7 +462,7 @@ template <class S, class A, unsigned Baseline = isa::baseline>
   requires(S::format::bits == 1 && A::format::bits == 1 && S::panel_rows == kernels::lanes && S::group_inputs % 4 == 0)
 Eigen::MatrixXi hamming_distances(const QuantizedMatrix<S>& w, const BitActivations<A>& x,
                                   const GemmOptions& options = {}) {
-  if (options.threads < 1) invalid("hamming_distances", "at least 1 thread", options.threads);
+  kernels::check_options("hamming_distances", options);
   if (x.rows() != w.cols())
     invalid("hamming_distances", text("X with the ", w.cols(), " rows that W has columns"),
             text(x.rows(), " x ", x.cols()));

@@ -25,6 +25,14 @@ inline constexpr auto code_tables = [] {
   return tables;
 }();
 
+/// The largest magnitude of a weight of scheme S less its zero point, in units.
+template <class S>
+inline constexpr std::int64_t largest_weight = [] {
+  constexpr auto& v = integer_view<typename S::format>;
+  const std::int64_t zeros = S::affine ? static_cast<std::int64_t>(1 / v.unit) * ((1 << S::format::bits) - 1) : 0;
+  return std::max<std::int64_t>(v.top - v.offset, v.offset + zeros);
+}();
+
 /// Where input k lies among the numbers of a panel of scheme S, in the order of IntegerTile.
 template <class S> constexpr Index number_place(Index k) {
   const Index code = Layout<S>::place(k / S::dim);

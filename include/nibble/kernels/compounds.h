@@ -39,7 +39,7 @@ template <class W, template <class> class Kernel, unsigned Baseline> struct Floa
       const Parallel parallel{options.threads, options.executor};
       dispatch(resolve(options.isa), [&](auto tag) {
         Scratch scratch("gemm", options.workspace);
-        const Kernel<decltype(tag)> product(w, inputs, parallel, scratch);
+        const Kernel<decltype(tag)> product(w, inputs, parallel, part_count(w.rows(), options.threads), scratch);
         run_product(product, w.rows(), FloatOutput<Baseline>{y.data(), y.outerStride(), y.rows(), e}, parallel);
       });
     });
@@ -69,6 +69,7 @@ template <class A, unsigned Baseline> struct MatrixProduct<Scaled<A>, Baseline> 
     if (w.right().size() == 0) return MatrixProduct<A, Baseline>::run(w.matrix(), x, y, options, scaled);
     with_floats(x, [&](const FloatInputs& inputs) {
       const Eigen::MatrixXf product = w.right().asDiagonal() * inputs;
+      if (!product.allFinite()) invalid("gemm", "X times right scales within floats", "a NaN or an infinity");
       MatrixProduct<A, Baseline>::run(w.matrix(), FloatInputs(product), y, options, scaled);
     });
   }
@@ -123,6 +124,7 @@ template <class U, class V, unsigned Baseline> struct MatrixProduct<LowRank<U, V
   static void run(const LowRank<U, V>& w, const X& x, Outputs y, const GemmOptions& options, const Epilogue& e) {
     Eigen::MatrixXf inner(w.rank(), x.cols());
     MatrixProduct<V, Baseline>::run(w.right(), x, inner, options, {});
+    if (!inner.allFinite()) invalid("gemm", "V X within floats", "a NaN or an infinity");
     MatrixProduct<U, Baseline>::run(w.left(), FloatInputs(inner), y, options, e);
   }
 };
@@ -160,13 +162,11 @@ struct Memory {
 template <class W>
 void check_operands(const W& w, Index x_rows, Index x_cols, const void* x, Index bytes, const Outputs& y,
                     const GemmOptions& options, const Epilogue& epilogue) {
-  if (options.threads < 1) invalid("gemm", "at least 1 thread", options.threads);
+  check_options("gemm", options);
   if (x_rows != w.cols())
     invalid("gemm", text("X with the ", w.cols(), " rows that W has columns"), text(x_rows, " x ", x_cols));
   if (y.rows() != w.rows() || y.cols() != x_cols)
     invalid("gemm", text("Y of ", w.rows(), " x ", x_cols), text(y.rows(), " x ", y.cols()));
-  (void)resolve(options.isa);
-  { const Scratch free("gemm", options.workspace); }
   check_epilogue(epilogue, y);
   if (y.size() == 0) return;
   const Memory memory{y.data(), y.data() + (y.cols() - 1) * y.outerStride() + y.rows()};
@@ -222,8 +222,8 @@ void multiply(const W& w, const X& x, Outputs y, const GemmOptions& options, con
 /// each LowRank; Y again at each Permuted with a row order, and where an activation is accumulated.
 ///
 /// Throws std::invalid_argument, before anything is written, on shapes that do not fit, a NaN or infinity in X, fewer
-/// than 1 thread, an instruction set that the CPU lacks, a workspace in use, and Y overlapping X, W, bias or scale; and,
-/// when Y may have been written, where V X or X times right scales overflow.
+/// than 1 thread, an instruction set that the CPU lacks, a workspace in use, and Y overlapping X, W, bias or scale;
+/// and, when Y may have been written, where V X or X times right scales overflow.
 template <LowBitMatrix W, class Derived, unsigned Baseline = isa::baseline>
   requires(!is_quantized_matrix<W>)
 void gemm(const W& w, const Eigen::MatrixBase<Derived>& x, Eigen::Ref<Eigen::MatrixXf> y,
@@ -243,8 +243,8 @@ void gemm(const W& w, const Eigen::MatrixBase<Derived>& x, Eigen::Ref<Eigen::Mat
 
 /// Y = W * X for quantized activations. Each QuantizedMatrix in W multiplies as its own product does, in integer
 /// arithmetic where its format allows. X keeps its integers through ColumnSplit and Permuted, unless its scales are
-/// shared by groups of inputs that a split cuts or a column order mixes. There, and at Dense, Sparse, right scales and the
-/// U of LowRank, the dequantized X, or what has become of it, is multiplied in float arithmetic. The rest as above.
+/// shared by groups of inputs that a split cuts or a column order mixes. There, and at Dense, Sparse, right scales and
+/// the U of LowRank, the dequantized X, or what has become of it, is multiplied in float arithmetic. The rest as above.
 template <LowBitMatrix W, class A, unsigned Baseline = isa::baseline>
   requires(!is_quantized_matrix<W>)
 void gemm(const W& w, const QuantizedActivations<A>& x, Eigen::Ref<Eigen::MatrixXf> y, const GemmOptions& options = {},

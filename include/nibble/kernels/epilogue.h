@@ -13,7 +13,8 @@ namespace nibble {
 /// z / (1 + exp(-z)). Source: Hendrycks and Gimpel, "Gaussian error linear units", 2016.
 enum class Activation { None, Relu, Gelu, GeluTanh, Silu };
 
-/// Y = f(scale .* (W X) + bias), or Y + that: `scale` and `bias` have an entry for each row of W, or none.
+/// Y = f(scale .* (W X) + bias), or Y + that: `scale` and `bias` have an entry for each row of W, or none. It refers to
+/// them; a copy must not outlive it.
 struct Epilogue {
   Eigen::Ref<const Eigen::VectorXf> bias = Eigen::VectorXf();
   Eigen::Ref<const Eigen::VectorXf> scale = Eigen::VectorXf();
@@ -33,14 +34,14 @@ struct Dyadic {
 
   /// The nearest one with a multiplier of 30 or 31 bits, within 2^-30 of `factor`. Throws std::invalid_argument unless
   /// 2^-32 <= factor < 2^30.
-  static Dyadic nearest(double factor) {
+  template <unsigned Baseline = isa::baseline> static Dyadic nearest(double factor) {
     if (!(factor >= 0x1p-32 && factor < 0x1p30)) invalid("Dyadic::nearest", "a factor from 2^-32 to 2^30", factor);
     const int shift = 29 - std::ilogb(factor);
     return {static_cast<std::int32_t>(std::llround(std::ldexp(factor, shift))), shift};
   }
 
   /// The integer nearest to x * multiplier / 2^shift, ties upward, kept to -127 .. 127.
-  std::int8_t operator()(std::int32_t x) const {
+  template <unsigned Baseline = isa::baseline> std::int8_t operator()(std::int32_t x) const {
     const std::int64_t half = shift > 0 ? std::int64_t{1} << (shift - 1) : 0;
     const std::int64_t y = (std::int64_t{x} * multiplier + half) >> shift;
     return static_cast<std::int8_t>(y < -127 ? -127 : y > 127 ? 127 : y);

@@ -1,5 +1,5 @@
-// Y = W * X for any scheme and X of floats: panels are decoded to floats piece by piece and multiplied tile by tile, or,
-// for few columns, multiplied straight from their codes.
+// Y = W * X for any scheme and X of floats: panels are decoded to floats piece by piece and multiplied tile by tile,
+// or, for few columns, multiplied straight from their codes.
 #pragma once
 
 #include "nibble/core/parallel.h"

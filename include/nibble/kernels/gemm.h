@@ -17,12 +17,19 @@ struct GemmOptions {
 
 namespace kernels {
 
+/// Throws std::invalid_argument, in the name of `function`, on options that no product can run with.
+template <unsigned Baseline = isa::baseline> void check_options(const char* function, const GemmOptions& options) {
+  check_parallel(function, {options.threads, options.executor});
+  (void)resolve(options.isa);
+  const Scratch free(function, options.workspace);
+}
+
 /// Throws std::invalid_argument unless Y can take W * X and overlaps neither W's bytes nor `bytes` at `x`.
 template <class S, class Scalar>
 void check_product(const QuantizedMatrix<S>& w, Index x_rows, Index x_cols, const void* x, Index bytes,
                    const Eigen::Ref<Eigen::Matrix<Scalar, Eigen::Dynamic, Eigen::Dynamic>>& y,
                    const GemmOptions& options) {
-  if (options.threads < 1) invalid("gemm", "at least 1 thread", options.threads);
+  check_options("gemm", options);
   if (x_rows != w.cols())
     invalid("gemm", text("X with the ", w.cols(), " rows that W has columns"), text(x_rows, " x ", x_cols));
   if (y.rows() != w.rows() || y.cols() != x_cols)
@@ -96,15 +103,16 @@ void integer_product(const QuantizedMatrix<S>& w, const QuantizedActivations<A>&
 /// Y = W * X in float arithmetic, exact in the weights; |error| <= K eps |W| |X| element by element. W is N x K, X any
 /// dense K x M expression, Y an existing N x M matrix or block. Five columns or more of bfloat16 are multiplied in
 /// bfloat16 where the CPU can, with the error that kernels::BFloat16Product states. The result does not depend on the
-/// number of threads. What `epilogue` asks for is done before Y is written. Throws std::invalid_argument, before anything
-/// is written, on shapes that do not fit, a NaN or infinity in X, fewer than 1 thread, an executor that cannot be called,
-/// an instruction set that the CPU lacks, a workspace in use, and Y overlapping X, W, bias or scale.
+/// number of threads. What `epilogue` asks for is done before Y is written. Throws std::invalid_argument, before
+/// anything is written, on shapes that do not fit, a NaN or infinity in X, fewer than 1 thread, an executor that cannot
+/// be called, an instruction set that the CPU lacks, a workspace in use, and Y overlapping X, W, bias or scale.
 template <class S, class Derived, unsigned Baseline = isa::baseline>
 void gemm(const QuantizedMatrix<S>& w, const Eigen::MatrixBase<Derived>& x, Eigen::Ref<Eigen::MatrixXf> y,
           const GemmOptions& options = {}, const Epilogue& epilogue = {}) {
   const auto [data, bytes] = kernels::memory_of(x);
   kernels::check_product<S, float>(w, x.rows(), x.cols(), data, bytes, y, options);
   kernels::check_epilogue(epilogue, y);
+  const typename Eigen::internal::nested_eval<Derived, 1>::type in(x.derived());
   const Parallel parallel{options.threads, options.executor};
   dispatch(resolve(options.isa), [&](auto tag) {
     using Tag = decltype(tag);
@@ -114,9 +122,9 @@ void gemm(const QuantizedMatrix<S>& w, const Eigen::MatrixBase<Derived>& x, Eige
     const kernels::FloatOutput<Baseline> output{y.data(), y.outerStride(), y.rows(), epilogue};
     if constexpr (Pairs::exists && std::same_as<typename Derived::Scalar, Eigen::bfloat16>) {
       if (x.cols() >= Pairs::least_columns && kernels::BFloat16Dot<Tag>::available())
-        return kernels::run_product(Pairs(w, x, parallel, parts, memory), w.rows(), output, parallel);
+        return kernels::run_product(Pairs(w, in, parallel, parts, memory), w.rows(), output, parallel);
     }
-    kernels::run_product(kernels::FloatProduct<Tag, S>(w, x, parallel, parts, memory), w.rows(), output, parallel);
+    kernels::run_product(kernels::FloatProduct<Tag, S>(w, in, parallel, parts, memory), w.rows(), output, parallel);
   });
 }
 
@@ -135,7 +143,6 @@ void gemm(const QuantizedMatrix<S>& w, const QuantizedActivations<A>& x, Eigen::
     kernels::check_epilogue(epilogue, y);
     const kernels::FloatOutput<Baseline> output{y.data(), y.outerStride(), y.rows(), epilogue};
     if (w.cols() == 0) {
-      (void)resolve(options.isa);
       output.store_zeros(y.cols());
     } else {
       kernels::integer_product<false, Baseline>(w, x, output, options);
@@ -143,8 +150,8 @@ void gemm(const QuantizedMatrix<S>& w, const QuantizedActivations<A>& x, Eigen::
   }
 }
 
-/// The raw product of integers, exact: Y(i, j) = sum over k of w(i, k) x(k, j) with the weights' integers (values of the
-/// format less the zero point, in units of its smallest step; times the scale where scales are integers) and the
+/// The raw product of integers, exact: Y(i, j) = sum over k of w(i, k) x(k, j) with the weights' integers (values of
+/// the format less the zero point, in units of its smallest step; times the scale where scales are integers) and the
 /// activations' (less their zero). W has one scale per row or tensor, or integer scales (Progressive); X one per column
 /// and at most 8 bits. Throws std::invalid_argument as above and where K is so large that sums might not fit 32 bits.
 template <class S, class A, unsigned Baseline = isa::baseline>

@@ -10,13 +10,13 @@
 
 namespace nibble::kernels {
 
-/// How the numbers of a row are cut into steps, each inside one group of W (scheme S) and one of X (scheme A). Sizes are
-/// in numbers, with the places that pad groups.
+/// How the numbers of a row are cut into steps, each inside one group of W (scheme S) and one of X (scheme A). Sizes
+/// are in numbers, with the places that pad groups.
 template <class S, class A> struct Steps {
   static constexpr Index dim = S::dim;
   static constexpr Index w_group = dim * Layout<S>::group_places;
-  /// Where groups of W are padded to whole quanta, X is laid out with the same gaps; where codes hold several numbers, in
-  /// the order of IntegerTile.
+  /// Where groups of W are padded to whole quanta, X is laid out with the same gaps; where codes hold several numbers,
+  /// in the order of IntegerTile.
   static constexpr bool gaps = Layout<S>::group_codes != Layout<S>::group_places;
   static constexpr bool moved = gaps || dim > 1;
   static constexpr Index x_group = !gaps ? A::group_inputs : A::group_inputs / S::group_inputs * w_group;
@@ -25,10 +25,13 @@ template <class S, class A> struct Steps {
   static_assert(std::gcd(w_group, x_group) % (4 * dim) == 0,
                 "the groups of weights and of activations need a common divisor that is a multiple of 4 codes");
 
-  /// The largest step of whole blocks whose sums of products fit 32 bits: 255 * 127 * 65536 < 2^31, with zero points
-  /// 255 * 254 * 32768.
-  static constexpr Index longest = (A::affine ? 32768 : 65536) / (32 * dim) * (32 * dim);
   static constexpr int largest_x = A::affine ? QuantizedActivations<A>::top : 127;
+  /// The largest step of whole blocks whose sums of products fit 32 bits, those of the bytes that stand for weights
+  /// (255 * 127 * 65536 < 2^31) and those of the weights.
+  static constexpr Index longest =
+      std::min<Index>(A::affine ? 32768 : 65536,
+                      std::bit_floor(static_cast<std::uint64_t>(0x7fffffff / (largest_weight<S> * largest_x)))) /
+      (32 * dim) * (32 * dim);
   static constexpr Index common = std::gcd(w_group, x_group);
   static constexpr Index size = common == 0 ? longest : common <= longest ? common : std::gcd(common, longest);
 
@@ -78,7 +81,7 @@ template <class Tag, class S, class A, bool Raw = false> class IntegerProduct {
 
   /// The largest K whose raw sums surely fit 32 bits.
   static constexpr Index longest_raw() {
-    return 0x7fffffff / ((unit_scales ? 1 : largest_scale) * Codes::largest * Cut::largest_x);
+    return 0x7fffffff / ((unit_scales ? 1 : largest_scale) * largest_weight<S> * Cut::largest_x);
   }
 
   /// Writes rows 16 begin .. 16 end of Y, as one of the parts.
@@ -120,8 +123,8 @@ template <class Tag, class S, class A, bool Raw = false> class IntegerProduct {
 
   using Codes = CodesOf<F>;
   using Bytes = CodeMap<8, 0>;
-  /// Whether IntegerDot can decode as it goes; else a panel is unpacked to bytes first. It is too where decoding again for
-  /// each tile costs more.
+  /// Whether IntegerDot can decode as it goes; else a panel is unpacked to bytes first. It is too where decoding again
+  /// for each tile costs more.
   static constexpr bool direct = decodes_in_place<Tag, Codes> && Cut::size / 4 % Codes::block == 0;
   static constexpr bool costly = Layout<S>::planes.count > 1 || S::dim > 1;
   using Direct = std::conditional_t<direct, Codes, Bytes>;
@@ -138,7 +141,7 @@ template <class Tag, class S, class A, bool Raw = false> class IntegerProduct {
   static constexpr bool row_super = std::same_as<typename S::super_span, PerRow>;
   static constexpr std::int64_t largest_scale = byte_scales ? (1 << ScaleFormat::bits) - 1 : 1;
   static constexpr Index safe_steps =
-      static_cast<Index>(0x7fffffff / (largest_scale * Codes::largest * Cut::largest_x * Cut::size));
+      static_cast<Index>(0x7fffffff / (largest_scale * largest_weight<S> * Cut::largest_x * Cut::size));
   static constexpr Index span_steps =
       row_super || S::group_inputs == 0 ? 1 : group_size<typename S::super_span> / S::group_inputs;
   static constexpr bool integer_steps = byte_scales && S::has_super && !tensor_super && own_steps && !grouped;

@@ -5,9 +5,10 @@
 
 namespace nibble::kernels {
 
-/// targets[p][r] += sum of errors[q][r] * F(q, p) over from <= q < to, for the positions first <= p < last. `tile(p)` is
-/// where the factors of the lane_cols columns around p start, [q][p % lane_cols]; `targets` begins with position `first`, `errors` with position 0.
-/// Results depend neither on the instruction set nor on how a product is cut into several.
+/// targets[p][r] += sum of errors[q][r] * F(q, p) over from <= q < to, for the positions first <= p < last. `tile(p)`
+/// is where the factors of the lane_cols columns around p start, [q][p % lane_cols]; `targets` begins with position
+/// `first`, `errors` with position 0. Results depend neither on the instruction set nor on how a product is cut into
+/// several.
 template <class TileOf, unsigned Baseline = isa::baseline>
 void feed_back(Isa isa, const TileOf& tile, const float* errors, std::ptrdiff_t from, std::ptrdiff_t to,
                std::ptrdiff_t first, std::ptrdiff_t last, float* targets) {

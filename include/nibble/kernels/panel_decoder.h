@@ -1,5 +1,5 @@
-// From 16 rows of W to floats, for float products: by the kernels for panels of 16 rows, by way of bytes, by the kernels
-// for panels of one row (row_decoder.h), or, where none can, one by one.
+// From 16 rows of W to floats, for float products: by the kernels for panels of 16 rows, by way of bytes, by the
+// kernels for panels of one row (row_decoder.h), or, where none can, one by one.
 //
 // Each decoder has its own order of places: input k of X lies at place(k) of `places`. `load` prepares the 16 rows of
 // panel p, then `decode` writes their weights at places k .. k + depth - 1 (multiples of `unit`) to out[place][16], and

@@ -19,8 +19,8 @@ template <class X, unsigned Baseline = isa::baseline> class FloatColumns {
  public:
   explicit FloatColumns(const X& x) : x_(x) {}
 
-  /// Where columns first .. first + count - 1 start, and the distance from one to the next; `count` never grows. What is
-  /// no column-major float matrix is copied, over the columns of the last call.
+  /// Where columns first .. first + count - 1 start, and the distance from one to the next; `count` never grows. What
+  /// is no column-major float matrix is copied, over the columns of the last call.
   std::pair<const float*, Index> get(Index first, Index count) {
     if constexpr (in_place)
       if (x_.innerStride() == 1) return {x_.data() + first * x_.outerStride(), x_.outerStride()};
@@ -108,11 +108,11 @@ void quantize_columns(const char* function, const Eigen::MatrixBase<Derived>& x,
 ///     affine      scale = high / top - low / top                integer = nearest(x * (1 / scale)) + zero
 ///                 zero = nearest(-low * (1 / scale)) - offset
 ///
-/// held to the integers of S: low and high are the ends of a range that always includes 0, nearest goes to even in ties,
-/// `top` and `offset` are those of QuantizedActivations<S>. Where the scale is so small (below 2^-128) that it has no
-/// reciprocal, x / scale takes the place of the product; an all-zero group has scale 0 and integers 0. Same bits on
-/// every instruction set and number of threads. Throws std::invalid_argument on a NaN or an infinity in X, fewer than 1
-/// thread, an empty executor and an instruction set that the CPU lacks.
+/// held to the integers of S: low and high are the ends of a range that always includes 0, nearest goes to even in
+/// ties, `top` and `offset` are those of QuantizedActivations<S>. Where the scale is so small (below 2^-128) that it
+/// has no reciprocal, x / scale takes the place of the product; an all-zero group has scale 0 and integers 0. Same bits
+/// on every instruction set and number of threads. Throws std::invalid_argument on a NaN or an infinity in X, fewer
+/// than 1 thread, an empty executor and an instruction set that the CPU lacks.
 template <class S = Int<8>, class Derived, unsigned Baseline = isa::baseline>
 QuantizedActivations<S> quantize_activations(const Eigen::MatrixBase<Derived>& x,
                                              const ActivationOptions& options = {}) {
@@ -124,7 +124,8 @@ QuantizedActivations<S> quantize_activations(const Eigen::MatrixBase<Derived>& x
 }
 
 /// The same into an existing q, whose memory is used again where it is enough: no allocation then for a column-major
-/// float matrix. Where X is not finite, q is 0 x 0 afterwards; other errors leave it as it was.
+/// float matrix. Errors of the options leave q as it was, all others, as of an X that is
+/// not finite, 0 x 0.
 template <class S, class Derived, unsigned Baseline = isa::baseline>
 void quantize_activations_into(const Eigen::MatrixBase<Derived>& x, QuantizedActivations<S>& q,
                                const ActivationOptions& options = {}) {

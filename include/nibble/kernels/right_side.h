@@ -58,8 +58,8 @@ template <class S, class F> void with_rows(const QuantizedActivations<S>& x, Ind
     f(FloatInputs(x.dequantize().middleRows(first, count)));
 }
 
-/// f(the matrix whose row k is row order[k] of X); X itself where the order is empty. Quantized activations stay so where
-/// each column has one scale.
+/// f(the matrix whose row k is row order[k] of X); X itself where the order is empty. Quantized activations stay so
+/// where each column has one scale.
 template <class F> void with_order(const FloatInputs& x, const Eigen::VectorXi& order, const F& f) {
   if (order.size() == 0) return f(x);
   Eigen::MatrixXf ordered(x.rows(), x.cols());

@@ -6,8 +6,8 @@
 namespace nibble::kernels {
 
 /// See panel_decoder.h. Lanes of the kernels are inputs of one row. Of a vector format each component is decoded as a
-/// format of its own, with the same codes: place d * 64 Q + 64 q + 16 i + l is component d of code 64 q + 4 l + i, where
-/// a row has Q quanta. 16 decoded rows are transposed.
+/// format of its own, with the same codes: place d * 64 Q + 64 q + 16 i + l is component d of code 64 q + 4 l + i,
+/// where a row has Q quanta. 16 decoded rows are transposed.
 template <class Tag, class S> class RowDecoder {
  public:
   using F = typename S::format;

@@ -13,7 +13,8 @@ namespace nibble::kernels {
 template <class Tag> class SparseProduct {
  public:
   /// Packs X.
-  SparseProduct(const Sparse& w, const Eigen::Ref<const Eigen::MatrixXf>& x, const Parallel& parallel, Scratch& scratch)
+  SparseProduct(const Sparse& w, const Eigen::Ref<const Eigen::MatrixXf>& x, const Parallel& parallel, Index,
+                Scratch& scratch)
       : w_(w), rows_(x.rows()), tiles_(x.cols(), sparse_columns), x_(scratch.take<float>(x.size())) {
     // Few rows at a time, so that the lines that they lie in stay in the cache from column to column.
     constexpr Index piece = 16;

@@ -41,9 +41,9 @@ template <class Kernel, int C = max_columns, class Tile> void multiply_columns(c
   }
 }
 
-/// What codes of `Bits` bits stand for in integer products: the byte that a table of 2^Bits bytes says, at most `Top`, or
-/// themselves where Top is 0; with Dim > 1 a run of Dim numbers, in fields of a few bits each that lie in one or more
-/// such bytes, from the low bits up.
+/// What codes of `Bits` bits stand for in integer products: the byte that a table of 2^Bits bytes says, at most `Top`,
+/// or themselves where Top is 0; with Dim > 1 a run of Dim numbers, in fields of a few bits each that lie in one or
+/// more such bytes, from the low bits up.
 template <int Bits, int Top, int Dim = 1> struct CodeMap {
   static constexpr int bits = Bits;
   static constexpr int top = Top;
@@ -72,8 +72,8 @@ template <int Bits, int Top, int Dim = 1> struct CodeMap {
 ///
 /// Where scales are integers (bytes) under super-scales, they are applied in integers too: whole[r][c] += integer *
 /// w_scales[step][r], modulo 2^32, over `flush` steps at a time; then sum[r][c] = fma(float(whole), value of
-/// w_supers[i * super_stride + r], sum) with i counting those runs. Where `totals` is given, totals[c][r] = whole over all
-/// steps instead.
+/// w_supers[i * super_stride + r], sum) with i counting those runs. Where `totals` is given, totals[c][r] = whole over
+/// all steps instead.
 struct IntegerTile {
   Panel panel;
   const std::uint8_t* lookup = nullptr;     ///< the tables of CodeMap, [table][2^bits]
@@ -117,8 +117,8 @@ struct FloatTile {
 };
 
 /// How codes become floats: as integers, by a table of up to 32 floats, by one of up to 256 floats that are bfloat16
-/// numbers, by one of 256 such whose upper half is the lower one negated, by one of any other floats, or by the fields of
-/// a minifloat.
+/// numbers, by one of 256 such whose upper half is the lower one negated, by one of any other floats, or by the fields
+/// of a minifloat.
 enum class Decode { Integer, Floats, Halves, SignedHalves, Memory, Minifloat };
 
 /// Codes of `Bits` bits that become floats as `D` says. Where groups choose between formats, a choice stands above the
@@ -130,8 +130,8 @@ template <int Bits, Decode D, int Index = Bits, class F = void> struct Codec {
   using format = F;
 };
 
-/// What lanes are: the 16 rows of a panel of 16, or, of a panel of one row, its inputs: lane l of register i of quantum q
-/// is code 64 q + 4 l + i. Those have one scale per group, or (FineInputs) one per 4 codes.
+/// What lanes are: the 16 rows of a panel of 16, or, of a panel of one row, its inputs: lane l of register i of quantum
+/// q is code 64 q + 4 l + i. Those have one scale per group, or (FineInputs) one per 4 codes.
 enum class Lanes { Rows, Inputs, FineInputs };
 
 /// Decoding of `quanta` quanta of a panel from `first` on, a multiple of block_quanta(bits), as is `group` (the quanta
@@ -166,8 +166,8 @@ struct DirectTile {
 
 /// Products of bfloat16: acc[c][r] += sum over groups of scales[group][r] * sum over its pairs of
 /// w[p][r].low * x[p][c].low + w[p][r].high * x[p][c].high, rounded as vdpbf16ps does: to nearest even after each
-/// multiply-add, subnormal numbers read and written as 0. A pair is two bfloat16, the low one in the low bits: the inputs
-/// 4 q, 4 q + 1 and 4 q + 2, 4 q + 3 of quantum q.
+/// multiply-add, subnormal numbers read and written as 0. A pair is two bfloat16, the low one in the low bits: the
+/// inputs 4 q, 4 q + 1 and 4 q + 2, 4 q + 3 of quantum q.
 struct BFloat16Tile {
   const std::uint32_t* w = nullptr;  ///< [pair][16], aligned, of quanta first .. first + quanta - 1
   const std::uint32_t* x = nullptr;  ///< [pair][column], of the same

@@ -11,8 +11,8 @@ namespace nibble {
 /// A K x M matrix of small integers, each column quantized along K: scheme S is Int<B, G> (2 to 8 bits, or 16) or the
 /// affine UInt<B, G> (1 to 8 bits), with one scale per column (G = PerRow) or one for each G inputs of a column. An
 /// element is (integer - zero) * scale. Integers are kept from -top to top, or in affine schemes from -offset to
-/// top - offset, so that they fit a signed byte and -128 never occurs. Those of 16 bits are 255 * high + low, two bytes of
-/// -127 .. 127.
+/// top - offset, so that they fit a signed byte and -128 never occurs. Those of 16 bits are 255 * high + low, two bytes
+/// of -127 .. 127.
 ///
 /// Columns lie in tiles of up to 12 bytes across; see ColumnTiles. Within a tile of w columns:
 ///

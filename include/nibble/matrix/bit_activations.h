@@ -31,9 +31,9 @@ template <int B>
   requires(B <= 8)
 struct BitsOf<formats::UInt<B>> : BitsAre<BitValue::Unsigned> {};
 
-/// A K x M matrix of integers of 1 to 8 bits, cut into bits, each column quantized along K: scheme S is Binary, Bipolar,
-/// Ternary, Int or UInt with one scale (and zero point) per column (PerRow) or for each G inputs of a column (Group<G>,
-/// G a multiple of 32). An element is (integer - zero) * scale.
+/// A K x M matrix of integers of 1 to 8 bits, cut into bits, each column quantized along K: scheme S is Binary,
+/// Bipolar, Ternary, Int or UInt with one scale (and zero point) per column (PerRow) or for each G inputs of a column
+/// (Group<G>, G a multiple of 32). An element is (integer - zero) * scale.
 ///
 /// 32 inputs of a column are one word for each bit, with the bits in the order of the 1-bit planes of Layout: bit
 /// 8 (k % 4) + k % 32 / 4 is input k. Columns lie in tiles of up to 12; see ColumnTiles:

@@ -30,7 +30,7 @@ template <class Derived, class... Parts> class Compound {
   /// The same parts.
   friend bool operator==(const Derived& a, const Derived& b) { return same(a.parts_, b.parts_); }
 
-  /// "Sum(E2M1/32/..., Sparse)".
+  /// "Sum(e2m1/g32/..., Sparse)".
   static std::string name() {
     std::string names;
     (append_name<Parts>(names), ...);
@@ -46,8 +46,8 @@ template <class Derived, class... Parts> class Compound {
   }
 
   /// Reads what `save` wrote and leaves the stream behind it. Memory grows with the bytes that arrive. Throws IoError
-  /// where the bytes end early or are no such matrix. `Types` are the types, of matrices or schemes, that each AnyMatrix
-  /// in it may turn out to be.
+  /// where the bytes end early or are no such matrix. `Types` are the types, of matrices or schemes, that each
+  /// AnyMatrix in it may turn out to be.
   template <class... Types> static Derived load(std::istream& in) {
     return detail::MatrixReader(in).matrix<Derived, Types...>();
   }

@@ -8,8 +8,8 @@
 namespace nibble {
 
 /// An N x K matrix of floats: what of a compound stays in full precision. A value: copies share the floats, which never
-/// change. They lie as products take them: [panel of 16 rows][k][row], N padded to a multiple of 16 and K to one of 4 with
-/// zeros.
+/// change. They lie as products take them: [panel of 16 rows][k][row], N padded to a multiple of 16 and K to one of 4
+/// with zeros.
 class Dense {
  public:
   static constexpr Index height = 16;
@@ -21,7 +21,7 @@ class Dense {
     AlignedArray<std::uint8_t> bytes(static_cast<std::size_t>(panels * panel_size()) * sizeof(float));
     auto* const to = reinterpret_cast<float*>(bytes.data());
     const auto& dense = w.derived().eval();
-    for (Index j = 0; j < cols_; ++j) {
+    for (Index j = 0; rows_ > 0 && j < cols_; ++j) {
       for (Index i = 0; i < rows_; ++i) {
         const auto weight = static_cast<float>(dense(i, j));
         if (!std::isfinite(weight)) invalid("Dense", "finite weights", weight);

@@ -11,8 +11,8 @@ using Index = std::ptrdiff_t;
 /// Columns of activations that lie, and are multiplied, together, at most.
 inline constexpr Index column_tile = 12;
 
-/// How columns are cut into tiles of at most `widest`: as few as there can be, equally wide or one column apart, so that
-/// no tile is much cheaper per column than another.
+/// How columns are cut into tiles of at most `widest`: as few as there can be, equally wide or one column apart, so
+/// that no tile is much cheaper per column than another.
 struct ColumnTiles {
   Index count = 0, base = 0, wider = 0;  ///< tiles; the width of all but the first `wider` tiles, one less than theirs
   ColumnTiles(Index cols, Index widest)
@@ -66,8 +66,9 @@ template <class G, int Height> struct Shared {
 ///     height 1,  width 4:  byte i        =  code[0][128 l + i]  |  code[0][128 l + 64 + i] << 4  (i = 0..63)
 ///
 /// Panels follow each other; each plane is one array. Groups start on multiples of 4 codes (height 16), so a group of
-/// 10 takes 12 places; K is padded to a whole line of the narrowest plane, N to whole panels. Scales, super-scales, zero
-/// points (a byte each) and choices (a byte each) lie as Shared says, tables row by row. Sections start on cache lines.
+/// 10 takes 12 places; K is padded to a whole line of the narrowest plane, N to whole panels. Scales, super-scales,
+/// zero points (a byte each) and choices (a byte each) lie as Shared says, tables row by row. Sections start on cache
+/// lines.
 template <class S> struct Layout {
   static constexpr int height = S::panel_rows;
   static constexpr int lane_codes = 64 / height;

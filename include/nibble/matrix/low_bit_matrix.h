@@ -30,7 +30,7 @@ concept LowBitMatrix = WeightMatrix<M> && requires(const M& m, std::ostream& out
 template <class M> inline constexpr bool is_quantized_matrix = false;
 template <class S> inline constexpr bool is_quantized_matrix<QuantizedMatrix<S>> = true;
 
-/// What the files of a type of matrix call it: its scheme, or "Sum(E2M1/32/..., Sparse)".
+/// What the files of a type of matrix call it: its scheme, or "Sum(e2m1/g32/..., Sparse)".
 template <LowBitMatrix M> std::string matrix_name() {
   if constexpr (is_quantized_matrix<M>)
     return M::scheme::name();

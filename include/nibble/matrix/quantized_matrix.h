@@ -43,7 +43,8 @@ template <class S> class QuantizedMatrix {
   /// Bytes that the matrix occupies, padding included.
   Index bytes() const { return layout_.size; }
 
-  /// Stored bits (codes, scales, super-scales, zero points, choices, tables) over N K, without padding; 0 where N K = 0.
+  /// Stored bits (codes, scales, super-scales, zero points, choices, tables) over N K, without padding; 0 where N K =
+  /// 0.
   double bits_per_weight() const {
     if (rows() == 0 || cols() == 0) return 0;
     const auto count = [&](const auto& shared) {

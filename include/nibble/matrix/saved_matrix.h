@@ -56,8 +56,8 @@ class MatrixWriter {
   std::ostream& out_;
 };
 
-/// Reads matrices from a stream that is not trusted, and knows at which byte it stands. `Types` are those that AnyMatrix
-/// may turn out to be, on any level.
+/// Reads matrices from a stream that is not trusted, and knows at which byte it stands. `Types` are those that
+/// AnyMatrix may turn out to be, on any level.
 class MatrixReader : private std::streambuf {
  public:
   explicit MatrixReader(std::istream& in) : in_(in) {}

@@ -36,8 +36,8 @@ struct Range {
   float reach() const { return std::max(0.0f, std::max(high, -low)); }
 };
 
-/// How scales are stored: as codes of format F, nearest to reach / top, where `top` is the largest value of the weights'
-/// format and `reach` what a group is to reach.
+/// How scales are stored: as codes of format F, nearest to reach / top, where `top` is the largest value of the
+/// weights' format and `reach` what a group is to reach.
 template <Format F> struct StoredScale {
   using format = F;
   static typename F::code_type encode(float reach, float top) {
@@ -62,8 +62,8 @@ struct FloorScale {
 
 /// Scales that are codes of format F times a super-scale of format Super, which the groups of a span share: the whole
 /// tensor, a row, or a run of inputs (a multiple of the group). The super-scale lets the largest of its groups have the
-/// largest scale that F can code. Sources: k-quants (ggml); double quantization (Dettmers et al., "QLoRA", 2023, without
-/// its mean).
+/// largest scale that F can code. Sources: k-quants (ggml); double quantization (Dettmers et al., "QLoRA", 2023,
+/// without its mean).
 template <Format F, Format Super = formats::Float32, class Span = PerTensor> struct SubScale {
   using format = F;
   using super = Super;
@@ -123,7 +123,8 @@ template <class S> struct ScaleOf { using type = S; };
 template <Format F> struct ScaleOf<F> { using type = StoredScale<F>; };
 
 /// What is stored: codes of format F; a scale of type S (or of format S) and perhaps a zero point (Z) for each group
-/// (G); a table for each T, which is PerTensor, PerRow or G. Everything that depends on the type alone is a constant here.
+/// (G); a table for each T, which is PerTensor, PerRow or G. Everything that depends on the type alone is a constant
+/// here.
 template <Format F, class G = PerRow, class S = formats::Float32, class Z = NoZero, class T = PerRow> struct Scheme {
   using format = F;
   using group = G;

@@ -43,8 +43,8 @@ using MxInt8 = Scheme<formats::Fixed<8, 6>, Group<32>, FloorScale>;
 using NvFp4 = Scheme<formats::E2M1, Group<16>, NvScale>;
 
 /// Block floating point, and at PerTensor dynamic fixed point: integers of B bits under a shared power of two.
-/// Sources: Drumond et al., "Training DNNs with hybrid block floating point", 2018; Das et al., "Mixed precision training
-/// of convolutional neural networks using integer operations", 2018.
+/// Sources: Drumond et al., "Training DNNs with hybrid block floating point", 2018; Das et al., "Mixed precision
+/// training of convolutional neural networks using integer operations", 2018.
 template <int B, class G = Group<32>>
   requires(B >= 2 && B <= 16)
 using BlockFloat = Scheme<formats::Int<B>, G, FloorScale>;
@@ -55,8 +55,8 @@ template <int G = 64, class S = formats::Float32> using Nf4 = Scheme<formats::NF
 template <int G = 64>
 using Nf4Double = Scheme<formats::NF4, Group<G>, SubScale<formats::UInt<8>, formats::Float32, Group<256 * G>>>;
 
-/// Affine integers in blocks of 32 whose scales are 6-bit integers under a half for each 256 weights, as ggml's k-quants
-/// have them, but for zero points in the place of scaled minima.
+/// Affine integers in blocks of 32 whose scales are 6-bit integers under a half for each 256 weights, as ggml's
+/// k-quants have them, but for zero points in the place of scaled minima.
 template <int B>
 using SuperBlock =
     Scheme<formats::UInt<B>, Group<32>, SubScale<formats::UInt<6>, formats::Half, Group<256>>, ZeroPoint>;

@@ -53,8 +53,8 @@ class Sparse {
 
   static std::string name() { return "Sparse"; }
 
-  /// Writes a header, then where each row ends, the columns and the values. Throws IoError where the stream does not take
-  /// them.
+  /// Writes a header, then where each row ends, the columns and the values. Throws IoError where the stream does not
+  /// take them.
   void save(std::ostream& out) const {
     detail::MatrixWriter writer(out);
     writer.header(*this);

@@ -5,8 +5,8 @@
 
 namespace nibble {
 
-/// A on top of B: the first outputs in one precision, the others in another. Runs of more kinds nest, any sets of rows go
-/// through Permuted.
+/// A on top of B: the first outputs in one precision, the others in another. Runs of more kinds nest, any sets of rows
+/// go through Permuted.
 template <LowBitMatrix A, LowBitMatrix B> class RowSplit : public Compound<RowSplit<A, B>, A, B> {
  public:
   static constexpr const char* kind = "RowSplit";

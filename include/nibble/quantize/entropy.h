@@ -8,14 +8,15 @@
 namespace nibble {
 
 /// TensorRT's calibration. |w| is counted in `bins` equal bins up to the largest. For each number i of bins from
-/// `levels` up, P is the first i bins with all that lies beyond added to the last; Q cuts these i bins (without what lies
-/// beyond) into `levels` runs, bins floor(l i / levels) to floor((l + 1) i / levels), and spreads the sum of each run
-/// evenly over its bins that P fills; where that leaves nothing in the last bin, it has 1e-4 of a weight. The range
+/// `levels` up, P is the first i bins with all that lies beyond added to the last; Q cuts these i bins (without what
+/// lies beyond) into `levels` runs, bins floor(l i / levels) to floor((l + 1) i / levels), and spreads the sum of each
+/// run evenly over its bins that P fills; where that leaves nothing in the last bin, it has 1e-4 of a weight. The range
 /// reaches the upper edge of bin i with the least divergence sum P log(P / Q) of the normalized P and Q; of equals, the
-/// widest. `levels` is 2^(bits per weight - 1), the values that one sign has; 2^bits in affine schemes where all weights
-/// have one sign. Affine ranges are cut on both sides at that edge. A group has no more bins than weights; one too small
-/// for more bins than levels gets the range of MinMax. Source: Migacz, "8-bit inference with TensorRT", GTC 2017 (there
-/// the middle of the bin after i); what it leaves open (the lengths of runs, bins that Q lacks) much as MXNet has it.
+/// widest. `levels` is 2^(bits per weight - 1), the values that one sign has; 2^bits in affine schemes where all
+/// weights have one sign. Affine ranges are cut on both sides at that edge. A group has no more bins than weights; one
+/// too small for more bins than levels gets the range of MinMax. Source: Migacz, "8-bit inference with TensorRT", GTC
+/// 2017 (there the middle of the bin after i); what it leaves open (the lengths of runs, bins that Q lacks) much as
+/// MXNet has it.
 struct Entropy {
   int bins = 2048;
 

@@ -7,17 +7,17 @@
 
 namespace nibble {
 
-/// Half-quadratic quantization: with p < 1, the sum of |error|^p over a group is made small by splitting the errors into
-/// outliers e, shrunk from the last errors r (sign(r) max(0, |r| - |r|^(p - 1) / beta), beta *= kappa each time), and a
-/// rest, whose squares decide the zero point (affine schemes) or the scale (symmetric ones). Stops at the first iteration
-/// that does not lower the mean |error|, or after `iterations`. Of the range of MinMax and what the iterations led to,
-/// the one with the least sum of |error|^p: never worse than MinMax.
+/// Half-quadratic quantization: with p < 1, the sum of |error|^p over a group is made small by splitting the errors
+/// into outliers e, shrunk from the last errors r (sign(r) max(0, |r| - |r|^(p - 1) / beta), beta *= kappa each time),
+/// and a rest, whose squares decide the zero point (affine schemes) or the scale (symmetric ones). Stops at the first
+/// iteration that does not lower the mean |error|, or after `iterations`. Of the range of MinMax and what the
+/// iterations led to, the one with the least sum of |error|^p: never worse than MinMax.
 ///
 /// Differs from the original in four ways: zero points are integers here, so the optimum is rounded and the scale then
-/// fitted to it by the same iterations; affine ranges include 0; each group stops by itself, not all of a matrix together;
-/// and what comes out is judged. As in the original, errors are taken as they are: with the default `beta`, outliers are
-/// errors beyond 10^(-1 / 1.3) = 0.17, so that weights as small as those of networks have none and the iterations are
-/// means. Source: Badri and Shaji, "Half-quadratic quantization of large machine learning models", 2023.
+/// fitted to it by the same iterations; affine ranges include 0; each group stops by itself, not all of a matrix
+/// together; and what comes out is judged. As in the original, errors are taken as they are: with the default `beta`,
+/// outliers are errors beyond 10^(-1 / 1.3) = 0.17, so that weights as small as those of networks have none and the
+/// iterations are means. Source: Badri and Shaji, "Half-quadratic quantization of large machine learning models", 2023.
 struct HalfQuadratic {
   double p = 0.7;
   double beta = 10;

@@ -6,8 +6,8 @@
 
 namespace nibble {
 
-/// The sum of counts[e] |error|^power over weights of magnitude 1 or so, as Quantizer::error has it but for the rounding
-/// of floats, so that a tie may go either way. Once it exceeds `limit`, a part of the sum that does so too.
+/// The sum of counts[e] |error|^power over weights of magnitude 1 or so, as Quantizer::error has it but for the
+/// rounding of floats, so that a tie may go either way. Once it exceeds `limit`, a part of the sum that does so too.
 inline double fast_error(const RoundingSteps& steps, std::span<const float> weights, std::span<const float> counts,
                          float zero, float scale, double power, double limit) {
   using Array = Eigen::Map<const Eigen::ArrayXf>;

@@ -9,8 +9,8 @@ namespace nibble {
 /// itself, that with the least sum of |error|^power of nearest rounding. Never worse than MinMax. (Stretching pays
 /// where a power-of-two scale clips, or where a float format is finer elsewhere.) In affine schemes the two ends also
 /// move alone. Under a float format the scale is 2^-bias for a real-valued exponent bias, and with
-/// formats::BestOf<...> the number of exponent bits is searched too. Sources: Kuzmin et al., "FP8 quantization: the power
-/// of the exponent", 2022; Liu et al., "LLM-FP4", 2023, section 3.
+/// formats::BestOf<...> the number of exponent bits is searched too. Sources: Kuzmin et al., "FP8 quantization: the
+/// power of the exponent", 2022; Liu et al., "LLM-FP4", 2023, section 3.
 struct MinimalError {
   int steps = 60;
   float shrink = 0.4f;

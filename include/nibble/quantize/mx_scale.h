@@ -49,7 +49,8 @@ struct MxScale {
     return e < least ? least : e > most ? most : e;
   }
 
-  /// The mantissa bits of F at its largest values: log2 of how many there are from the last power of two on, rounded up.
+  /// The mantissa bits of F at its largest values: log2 of how many there are from the last power of two on, rounded
+  /// up.
   template <Format F> static int mantissa_bits(int choice = 0) {
     static const std::vector<int> all = [] {
       std::vector<int> bits;

@@ -6,9 +6,9 @@
 namespace nibble {
 
 /// As MinimalError, for the least sum of weights[j] * error^2, j the input: the squared error of the outputs where
-/// `weights` is the diagonal of the second moment of the inputs and correlations between inputs are left out. K weights,
-/// none negative. Formats chosen per group and learned tables go by these weights too. A group whose weights are all 0
-/// keeps the range of MinMax.
+/// `weights` is the diagonal of the second moment of the inputs and correlations between inputs are left out. K
+/// weights, none negative. Formats chosen per group and learned tables go by these weights too. A group whose weights
+/// are all 0 keeps the range of MinMax.
 struct OutputError {
   Eigen::VectorXf weights;
   int steps = 60;

@@ -7,9 +7,9 @@
 
 namespace nibble {
 
-/// The range that holds `p` percent of a group, 0 < p <= 100: symmetric schemes reach the p-th percentile of |w|; affine
-/// ones go from the (100 - p) / 2-th to the (100 + p) / 2-th percentile of w. The q-th percentile of n sorted weights lies
-/// at place (n - 1) q / 100, counted from 0, linearly between its two neighbours. p = 100 is MinMax.
+/// The range that holds `p` percent of a group, 0 < p <= 100: symmetric schemes reach the p-th percentile of |w|;
+/// affine ones go from the (100 - p) / 2-th to the (100 + p) / 2-th percentile of w. The q-th percentile of n sorted
+/// weights lies at place (n - 1) q / 100, counted from 0, linearly between its two neighbours. p = 100 is MinMax.
 /// Source: Wu et al., "Integer quantization for deep learning inference", 2020, section 5.
 struct Percentile {
   double p = 99.9;

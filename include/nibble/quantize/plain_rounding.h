@@ -8,8 +8,8 @@
 
 namespace nibble {
 
-/// A rounding fills the codes, scales, zero points and choices of `parts`, whose super-scales and tables are set, from W.
-/// Results must not depend on `parallel`.
+/// A rounding fills the codes, scales, zero points and choices of `parts`, whose super-scales and tables are set, from
+/// W. Results must not depend on `parallel`.
 template <class R, class S>
 concept Rounding = requires(const R& rounding, const RowMajorMatrixXf& w, Parts<S>& parts, const Parallel& parallel) {
   rounding.round(w, AbsMax{}, parts, parallel);
@@ -29,8 +29,8 @@ void choose_groups(const RowMajorMatrixXf& w, const Rule& rule, Parts<S>& parts,
   });
 }
 
-/// Chooses the scales of every group by `rule`, then each of its codes by encode(weights, row, code column), where encode
-/// is what encode_of(quantizer, params) makes for the group.
+/// Chooses the scales of every group by `rule`, then each of its codes by encode(weights, row, code column), where
+/// encode is what encode_of(quantizer, params) makes for the group.
 template <class S, class Rule, class EncodeOf>
 void round_by_group(const RowMajorMatrixXf& w, const Rule& rule, Parts<S>& parts, const Parallel& parallel,
                     const EncodeOf& encode_of) {

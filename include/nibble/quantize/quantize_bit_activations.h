@@ -10,9 +10,9 @@
 namespace nibble {
 
 /// Quantizes X (K x M, any scalar type) along K to integers of 1 to 8 bits, cut into bits. S says to which: Binary (the
-/// default; signs), Bipolar<B>, Ternary, Int<B> or UInt<B>, PerRow (one scale for each column) or in groups of a multiple
-/// of 32 inputs. The rule chooses the scale of each group, by default as for weights: the mean magnitude for binary and
-/// ternary schemes, the range for others. Throws std::invalid_argument where X has a NaN or an infinity.
+/// default; signs), Bipolar<B>, Ternary, Int<B> or UInt<B>, PerRow (one scale for each column) or in groups of a
+/// multiple of 32 inputs. The rule chooses the scale of each group, by default as for weights: the mean magnitude for
+/// binary and ternary schemes, the range for others. Throws std::invalid_argument where X has a NaN or an infinity.
 /// Source: Rastegari et al., "XNOR-Net", 2016, section 3.2 (signs of inputs under their mean magnitude).
 template <class S = Binary<>, class Derived, class Rule = DefaultRule<S>>
   requires(ScaleRule<Rule, S>)
@@ -25,11 +25,12 @@ BitActivations<S> quantize_bit_activations(const Eigen::MatrixBase<Derived>& x, 
   const auto shared = static_cast<std::size_t>(shape.groups() * shape.cols);
   AlignedArray<float> scales(shared);
   AlignedArray<std::uint8_t> zeros(S::affine ? shared : 0);
+  const typename Eigen::internal::nested_eval<Derived, 1>::type in(x.derived());
   parallel_for(shape.cols, parallel, [&](Index begin, Index end) {
     Eigen::VectorXf column(shape.rows);
     std::vector<std::uint8_t> codes(static_cast<std::size_t>(round_up(shape.rows, 32)));
     for (Index m = begin; m < end; ++m) {
-      column = x.col(m).template cast<float>();
+      column = in.col(m).template cast<float>();
       if (!column.allFinite())
         invalid("quantize_bit_activations", "finite activations", text("a NaN or an infinity in column ", m));
       for_each_group<S>(shape.rows, [&](Index g, Index first, Index count) {

@@ -5,9 +5,9 @@
 
 namespace nibble {
 
-/// scale = m / -top, m the weight of largest magnitude with its sign (of equals the first), top the largest magnitude of
-/// the format: the scale is negative where m is positive. For formats that reach further down than up (FullInt), so that
-/// the largest weight has a code of its own. Source: ggml, quantize_row_q4_0_ref.
+/// scale = m / -top, m the weight of largest magnitude with its sign (of equals the first), top the largest magnitude
+/// of the format: the scale is negative where m is positive. For formats that reach further down than up (FullInt), so
+/// that the largest weight has a code of its own. Source: ggml, quantize_row_q4_0_ref.
 struct SignedMax {
   template <class S>
     requires(!S::affine && !S::has_super)

@@ -1,5 +1,6 @@
-// Cholesky factors of large matrices and their inverses, on several threads: by Eigen, on tiles that do not depend on how
-// many. (Where Eigen is compiled with OpenMP and called on one thread, it may spread a tile over threads of its own.)
+// Cholesky factors of large matrices and their inverses, on several threads: by Eigen, on tiles that do not depend on
+// how many. (Where Eigen is compiled with OpenMP and called on one thread, it may spread a tile over threads of its
+// own.)
 #pragma once
 
 #include <Eigen/Dense>

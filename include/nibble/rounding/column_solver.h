@@ -1,5 +1,5 @@
-// The column solver: rounds the inputs of all rows one after the other and hands the error of each on to the later ones.
-// GPTQ, LDLQ and Babai's nearest plane are this with different orders and ways to choose a code.
+// The column solver: rounds the inputs of all rows one after the other and hands the error of each on to the later
+// ones. GPTQ, LDLQ and Babai's nearest plane are this with different orders and ways to choose a code.
 #pragma once
 
 #include <atomic>
@@ -193,8 +193,8 @@ template <class S, class Rule, class EncodeOf> class ColumnSolver {
   double loss_ = 0;
 };
 
-/// Fills the codes and scales of `parts` from W, N x K. Throws std::invalid_argument, in the name of `function`, where the
-/// Hessian or the options do not suit; Cancelled where the progress callback says so.
+/// Fills the codes and scales of `parts` from W, N x K. Throws std::invalid_argument, in the name of `function`, where
+/// the Hessian or the options do not suit; Cancelled where the progress callback says so.
 template <class S, class Rule, class EncodeOf>
 void solve_columns(const char* function, const RowMajorMatrixXf& w, const Rule& rule, Parts<S>& parts,
                    const Hessian& hessian, const ColumnOptions& options, const Parallel& parallel,
@@ -216,6 +216,7 @@ void solve_columns(const char* function, const RowMajorMatrixXf& w, const Rule& 
     cancelled = true;
     raise(Cancelled(function));
   };
+  advance(0);
   if (w.size() == 0) {
     if (options.loss != nullptr) *options.loss = 0;
     return;
@@ -223,7 +224,6 @@ void solve_columns(const char* function, const RowMajorMatrixXf& w, const Rule& 
   if (!(hessian.weight() > 0))
     invalid(function, "a Hessian of samples that count", text(hessian.samples(), " samples"));
   const auto runs = runs_in(options.order, S::dim, hessian.diagonal());
-  advance(0);
   const auto feedback = hessian.feedback(function, options.damping, S::dim, runs, parallel);
   if (!dynamic) choose_groups(w, rule, parts, parallel);
 

@@ -6,10 +6,11 @@
 namespace nibble {
 
 /// Chooses codes one input after the other, each by `codes` from its weight plus what the errors of earlier inputs make
-/// of it, so that the outputs on the Hessian's samples come out best: tr(E H E^T) with E = W - Q. A format of dim > 1 is
-/// rounded by runs of dim inputs (block LDLQ). Codes do not depend on block size, threads or instruction set.
-/// Throws std::invalid_argument where the Hessian is of another size than W's rows, has no samples, or is not positive
-/// definite once damped, where an order other than InOrder meets dynamic groups, and on a block below 1; Cancelled.
+/// of it, so that the outputs on the Hessian's samples come out best: tr(E H E^T) with E = W - Q. A format of dim > 1
+/// is rounded by runs of dim inputs (block LDLQ). Codes do not depend on block size, threads or instruction set. Throws
+/// std::invalid_argument where the Hessian is of another size than W's rows, has no samples, or is not positive
+/// definite once damped or makes feedback that leaves the floats, where an order other than InOrder meets dynamic
+/// groups, on a damping below 0 or not finite, and on a block below 1; Cancelled.
 /// Sources: Chee et al., "QuIP", 2023 (LDLQ); Tseng et al., "QuIP#", 2024 (blocks).
 template <class Codes = Nearest> struct Ldlq {
   Hessian hessian;

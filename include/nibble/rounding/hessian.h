@@ -1,10 +1,16 @@
 // Hessian: the second moments of a layer's inputs, gathered batch by batch, and their factorisations.
 #pragma once
 
+#include <algorithm>
+#include <atomic>
+#include <bit>
+#include <cstring>
 #include <istream>
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <ostream>
+#include <vector>
 
 #include "nibble/metrics.h"
 #include "nibble/rounding/feedback.h"
@@ -38,8 +44,8 @@ class Hessian {
     add(x);
   }
 
-  /// That whose matrix is known, as if from `samples` samples. Throws std::invalid_argument unless it is square, finite,
-  /// symmetric to 1e-5 of its largest element, without negative diagonal elements.
+  /// That whose matrix is known, as if from `samples` samples. Throws std::invalid_argument unless it is square,
+  /// finite, symmetric to 1e-5 of its largest element, without negative diagonal elements.
   template <class Derived>
   static Hessian from_matrix(const Eigen::MatrixBase<Derived>& matrix, Index samples = 1, HessianOptions options = {}) {
     const Eigen::MatrixXd h = matrix.template cast<double>();
@@ -81,6 +87,7 @@ class Hessian {
     for (Index m = 0; m < w.size(); ++m)
       if (!(w[m] >= 0 && std::isfinite(w[m])))
         invalid("Hessian::add", "finite weights of at least 0", text(w[m], " for sample ", m));
+    if (!std::isfinite(weight() + w.sum())) invalid("Hessian::add", "weights whose sum is finite", w.sum());
     add_samples(x.template cast<float>(), &w);
   }
 
@@ -117,8 +124,8 @@ class Hessian {
     return factor * sum;
   }
 
-  /// What makes the diagonal of inputs that were always 0 the mean of the others (1 where there are none), and then adds
-  /// `fraction` of the mean diagonal to all of it.
+  /// What makes the diagonal of inputs that were always 0 the mean of the others (1 where there are none), and then
+  /// adds `fraction` of the mean diagonal to all of it.
   Eigen::VectorXd damping(double fraction) const {
     if (!(fraction >= 0 && std::isfinite(fraction)))
       invalid("Hessian::damping", "a finite damping of at least 0", fraction);
@@ -136,16 +143,18 @@ class Hessian {
     return result;
   }
 
-  /// How the damped H hands errors on from runs of `dim` inputs on to later ones when they are rounded in the order `runs`.
+  /// How the damped H hands errors of runs of `dim` inputs on to later ones, when they are rounded in the order `runs`.
   /// Computed once, by `parallel`, and shared by all copies of this Hessian; the latest four are kept. Throws
   /// std::invalid_argument, in the name of `function`, where there are no samples or the damped H is not positive
   /// definite.
   std::shared_ptr<const rounding::Feedback> feedback(const char* function, double fraction, int dim,
                                                      const std::vector<Index>& runs, const Parallel& parallel) const {
-    const std::lock_guard<std::mutex> lock(state_->guard);
     auto& kept = state_->factors;
-    for (const Factor& f : kept)
-      if (f.damping == fraction && f.feedback->dim == dim && f.feedback->order == runs) return f.feedback;
+    {
+      const std::lock_guard<std::mutex> lock(state_->guard);
+      for (const Factor& f : kept)
+        if (f.damping == fraction && f.feedback->dim == dim && f.feedback->order == runs) return f.feedback;
+    }
     const double factor = scale(function);
     const Eigen::VectorXd more = damping(fraction);
     std::vector<Index> positions;
@@ -169,6 +178,7 @@ class Hessian {
       invalid(function, "a Hessian that is positive definite once damped",
               text("a pivot of ", bad.value, " at input ", made->inputs[static_cast<std::size_t>(bad.column)],
                    " with damping ", fraction, "; try a damping of ", std::max(0.01, 10 * fraction)));
+    const std::lock_guard<std::mutex> lock(state_->guard);
     if (kept.size() == 4) kept.erase(kept.begin());
     kept.push_back({fraction, made});
     return made;
@@ -264,6 +274,8 @@ class Hessian {
       copy->samples = state_->samples;
       copy->weight = state_->weight;
       state_ = std::move(copy);
+    } else {
+      std::atomic_thread_fence(std::memory_order_acquire);  // with what a copy's thread did before it let go
     }
     state_->factors.clear();
     return *state_;

@@ -1,5 +1,5 @@
-// AVX2 kernels of products over bits: a panel is two registers of a word of 32 inputs of each of 8 rows, a column of X a
-// broadcast word. Bits are counted byte by byte, by a look-up of each nibble; counts of bytes are added up in bytes.
+// AVX2 kernels of products over bits: a panel is two registers of a word of 32 inputs of each of 8 rows, a column of X
+// a broadcast word. Bits are counted byte by byte, by a look-up of each nibble; counts of bytes are added up in bytes.
 #pragma once
 #if defined __x86_64__ || defined _M_X64
 
@@ -30,8 +30,8 @@ template <unsigned B, BitOp Op, int C> struct BitCounts {
   static constexpr std::ptrdiff_t run = 31;
   __m256i total[C][2];
 
-  /// Sets the counts to those of words first .. end - 1. Pairs of bits are taken in the order of their weights, greatest
-  /// first: doubling the sum between weights costs less than weighing each count.
+  /// Sets the counts to those of words first .. end - 1. Pairs of bits are taken in the order of their weights,
+  /// greatest first: doubling the sum between weights costs less than weighing each count.
   [[gnu::always_inline]] void sum(const BitPart& part, std::ptrdiff_t first, std::ptrdiff_t end) {
     const BinaryTile& tile = part.tile;
 #pragma GCC unroll 4

@@ -21,8 +21,8 @@ inline constexpr bool decodes_in_place<isa::Avx2Tag<B>, Code> = Code::dim == 1 &
 
 namespace avx2 {
 
-/// Sums of products by vpmaddubsw. Sums of 16 bits hold as many products as the largest byte allows. Whole bytes are made
-/// signed, |w| <= 128, and their sign is moved to the activation, so that 2 * 128 * 127 fits.
+/// Sums of products by vpmaddubsw. Sums of 16 bits hold as many products as the largest byte allows. Whole bytes are
+/// made signed, |w| <= 128, and their sign is moved to the activation, so that 2 * 128 * 127 fits.
 template <unsigned B, class Code> struct MaddSums {
   using Bytes = PanelBytes<B, Code::bits>;
   static constexpr int block = Code::block;
@@ -38,7 +38,7 @@ template <unsigned B, class Code> struct MaddSums {
 
   /// Adds the products of quanta q .. end - 1 to total[column][half].
   template <int C>
-  [[gnu::always_inline]] static void add(__m256i (&total)[C][2], const Part& part, __m256i lookup, std::ptrdiff_t q,
+  [[gnu::always_inline]] static void add(__m256i (&total)[C][2], const Part<B>& part, __m256i lookup, std::ptrdiff_t q,
                                          std::ptrdiff_t end) {
     for (; q + span <= end; q += span) add_run<C, span>(total, part, lookup, q);
     if constexpr (span > block)
@@ -47,7 +47,7 @@ template <unsigned B, class Code> struct MaddSums {
 
  private:
   template <int C, int Count>
-  [[gnu::always_inline]] static void add_run(__m256i (&total)[C][2], const Part& part, __m256i lookup,
+  [[gnu::always_inline]] static void add_run(__m256i (&total)[C][2], const Part<B>& part, __m256i lookup,
                                              std::ptrdiff_t q) {
     constexpr int length = run_length < Count ? run_length : Count;
     const __m256i ones = _mm256_set1_epi16(1);
@@ -86,10 +86,10 @@ template <unsigned B, class Code, class Scale, bool Affine, bool Grouped, class 
 
   static void run(const IntegerTile& tile, int columns) {
     for (int c = 0; c < columns; c += 4)
-      multiply_columns<Dot, 4>(Part{tile, columns, c}, columns - c < 4 ? columns - c : 4);
+      multiply_columns<Dot, 4>(Part<B>{tile, columns, c}, columns - c < 4 ? columns - c : 4);
   }
 
-  template <int C> static void multiply(const Part& part) {
+  template <int C> static void multiply(const Part<B>& part) {
     const IntegerTile& tile = part.tile;
     const __m256i lookup =
         Code::identity ? _mm256_setzero_si256()

@@ -12,7 +12,7 @@ NIBBLE_BEGIN_TARGET(NIBBLE_AVX2)
 namespace nibble::kernels {
 
 template <unsigned B> struct SparseDot<isa::Avx2Tag<B>> {
-  static void run(const SparseTile& tile) { multiply_registers<8>(tile); }
+  static void run(const SparseTile& tile) { multiply_registers<sparse_columns / 8>(tile); }
 
   template <int R> static void multiply_registers(const SparseTile& tile) {
     if constexpr (R > 1)

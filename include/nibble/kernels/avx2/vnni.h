@@ -25,7 +25,7 @@ NIBBLE_BEGIN_TARGET(NIBBLE_AVX2)
 namespace nibble::kernels::avx2 {
 
 /// A tile, and which of its columns are multiplied at a time.
-struct Part {
+template <unsigned B> struct Part {
   const IntegerTile& tile;
   int columns;
   int first;
@@ -50,7 +50,7 @@ template <unsigned B, class Code> struct VnniSums {
   static constexpr bool whole_bytes = false;
 
   template <int C>
-  static void add(__m256i (&total)[C][2], const Part& part, __m256i lookup, std::ptrdiff_t q, std::ptrdiff_t end) {
+  static void add(__m256i (&total)[C][2], const Part<B>& part, __m256i lookup, std::ptrdiff_t q, std::ptrdiff_t end) {
     __m256i sum[C][2];
 #pragma GCC unroll 4
     for (int c = 0; c < C; ++c)

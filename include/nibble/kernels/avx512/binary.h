@@ -22,8 +22,8 @@ template <unsigned B, BitOp Op, int C> struct BitCounts {
   __m512i total[C];
   __m512i minus[Op == BitOp::Ternary ? C : 1];
 
-  /// Sets the counts to those of words first .. end - 1. Pairs of bits are taken in the order of their weights, greatest
-  /// first: doubling the sum between weights costs less than weighing each count.
+  /// Sets the counts to those of words first .. end - 1. Pairs of bits are taken in the order of their weights,
+  /// greatest first: doubling the sum between weights costs less than weighing each count.
   [[gnu::always_inline]] void sum(const BinaryTile& tile, std::ptrdiff_t first, std::ptrdiff_t end) {
 #pragma GCC unroll 16
     for (int c = 0; c < C; ++c) total[c] = _mm512_setzero_si512();

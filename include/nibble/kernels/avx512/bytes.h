@@ -42,10 +42,10 @@ template <unsigned B, int Bits> struct PanelBytes {
     return codes;
   }
 
-  /// Asks for lines (those of planes of whole bytes only if WholeBytes: read without much work between them, these stream
-  /// faster by the CPU's own prefetching) that will be needed some time after quanta q .. q + quanta - 1. Panels follow each other, so that
-  /// what lies ahead is the next panel; beyond the last one the request has no effect. Inlined by force: GCC 12 takes a
-  /// function that only asks for lines to do nothing, and drops the call.
+  /// Asks for lines (those of planes of whole bytes only if WholeBytes: read without much work between them, these
+  /// stream faster by the CPU's own prefetching) that will be needed some time after quanta q .. q + quanta - 1. Panels
+  /// follow each other, so that what lies ahead is the next panel; beyond the last one the request has no effect.
+  /// Inlined by force: GCC 12 takes a function that only asks for lines to do nothing, and drops the call.
   template <bool WholeBytes = true>
   [[gnu::always_inline]] static void prefetch(const Panel& panel, std::ptrdiff_t q, int quanta) {
     constexpr std::ptrdiff_t ahead = 4096;
@@ -61,8 +61,8 @@ template <unsigned B, int Bits> struct PanelBytes {
   }
 };
 
-/// The bytes of `table` (2^Bits of them) that the low bits of each byte of `codes` point at; below 7 bits, all above them
-/// are ignored.
+/// The bytes of `table` (2^Bits of them) that the low bits of each byte of `codes` point at; below 7 bits, all above
+/// them are ignored.
 template <unsigned B, int Bits> struct ByteTable {
   __m512i part[4];
 

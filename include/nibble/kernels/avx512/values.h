@@ -59,8 +59,8 @@ template <unsigned B, class C> __m512i indices(const Panel& panel, std::ptrdiff_
   return C::index > C::bits ? _mm512_or_si512(codes, above) : codes;
 }
 
-/// Values<B, C>::load(panel, q, j, above, v): v[i] = the values of the codes of register i of quantum q + j, plus `bias`;
-/// see DecodeTile.
+/// Values<B, C>::load(panel, q, j, above, v): v[i] = the values of the codes of register i of quantum q + j, plus
+/// `bias`; see DecodeTile.
 template <unsigned B, class C> struct Values;
 
 /// The code itself plus 2^23, by setting the exponent of that number above it.

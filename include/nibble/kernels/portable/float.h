@@ -77,8 +77,8 @@ template <class Tag> struct FloatDot {
   }
 };
 
-/// out[k][r] = in[r * stride + k] for 16 rows r and `depth` (a multiple of 16) places k. `in`, `stride` and `out` keep to
-/// multiples of 16 floats.
+/// out[k][r] = in[r * stride + k] for 16 rows r and `depth` (a multiple of 16) places k. `in`, `stride` and `out` keep
+/// to multiples of 16 floats.
 template <class Tag> struct TransposeRows {
   static void run(const float* in, std::ptrdiff_t stride, std::ptrdiff_t depth, float* out) {
     for (std::ptrdiff_t k = 0; k < depth; ++k)

@@ -34,8 +34,8 @@ template <class Code> int panel_byte(const Panel& panel, const std::uint8_t* loo
 /// Whether Tag's IntegerDot decodes such codes; others are unpacked to bytes first.
 template <class Tag, class Code> inline constexpr bool decodes_in_place = true;
 
-/// See IntegerTile. `Code` is a CodeMap; `Run` is the step in quanta where the kernel is compiled for it, else 0; `Scale`
-/// the format of the scales of W, one that ScaleLanes<Tag, Scale> exists for, or an IntegerScale of one.
+/// See IntegerTile. `Code` is a CodeMap; `Run` is the step in quanta where the kernel is compiled for it, else 0;
+/// `Scale` the format of the scales of W, one that ScaleLanes<Tag, Scale> exists for, or an IntegerScale of one.
 template <class Tag, class Code, int Run, class Scale, bool Affine, bool Grouped> struct IntegerDot {
   static void run(const IntegerTile& tile, int columns) {
     for (int c = 0; c < columns; ++c) {

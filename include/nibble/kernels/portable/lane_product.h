@@ -1,5 +1,5 @@
-// Portable products of narrow matrices whose rows lie side by side: the specification of every other path. Sums run over
-// the depth in order and every step is one fma, so all instruction sets give the same bits.
+// Portable products of narrow matrices whose rows lie side by side: the specification of every other path. Sums run
+// over the depth in order and every step is one fma, so all instruction sets give the same bits.
 #pragma once
 
 #include <cmath>

@@ -51,8 +51,7 @@ template <class Tag, class S, class A, bool Raw = false> class IntegerProduct {
   IntegerProduct(const QuantizedMatrix<S>& w, const QuantizedActivations<A>& x, Index parts, Scratch& memory)
       : w_(w),
         x_(x),
-        unpacks_(!direct || (costly && x.shape().tiles.count > 1)),
-        quanta_(unpacks_ ? (Layout<S>::place(w.layout().codes - 1) / 4 + 1) * S::dim : places() / 4),
+        quanta_(unpacks ? (Layout<S>::place(w.layout().codes - 1) / 4 + 1) * S::dim : places() / 4),
         steps_((4 * quanta_ + Cut::size - 1) / Cut::size),
         columns_(x.cols() * bytes_across),
         sums_(memory.take<std::int32_t>(steps_ * columns_)),
@@ -76,7 +75,7 @@ template <class Tag, class S, class A, bool Raw = false> class IntegerProduct {
                      memory.take<float>(own_scales ? 0 : steps_ * lanes),
                      memory.take<std::uint8_t>(S::affine && !own_steps ? steps_ * lanes : 0),
                      memory.take<std::int32_t>(A::affine ? steps_ * lanes : 0),
-                     memory.take<std::uint8_t>(unpacks_ ? places() * lanes : 0)};
+                     memory.take<std::uint8_t>(unpacks ? places() * lanes : 0)};
   }
 
   /// The largest K whose raw sums surely fit 32 bits.
@@ -100,10 +99,7 @@ template <class Tag, class S, class A, bool Raw = false> class IntegerProduct {
         else
           tile.y = out;
         const int across = static_cast<int>(width * bytes_across);
-        if (unpacks_)
-          Dot<Bytes>::run(tile, across);
-        else
-          Dot<Direct>::run(tile, across);
+        Dot::run(tile, across);
         if constexpr (bytes_across == 2)
           for (Index c = 0; c < width; ++c)
             for (Index r = 0; r < lanes; ++r)
@@ -122,12 +118,9 @@ template <class Tag, class S, class A, bool Raw = false> class IntegerProduct {
                 "zero points are multiples of the unit");
 
   using Codes = CodesOf<F>;
-  using Bytes = CodeMap<8, 0>;
-  /// Whether IntegerDot can decode as it goes; else a panel is unpacked to bytes first. It is too where decoding again
-  /// for each tile costs more.
-  static constexpr bool direct = decodes_in_place<Tag, Codes> && Cut::size / 4 % Codes::block == 0;
-  static constexpr bool costly = Layout<S>::planes.count > 1 || S::dim > 1;
-  using Direct = std::conditional_t<direct, Codes, Bytes>;
+  /// Whether a panel is unpacked to bytes first, because IntegerDot cannot decode it as it goes.
+  static constexpr bool unpacks = !decodes_in_place<Tag, Codes> || Cut::size / 4 % Codes::block != 0;
+  using Code = std::conditional_t<unpacks, CodeMap<8, 0>, Codes>;
 
   /// Whether scales and zero points lie as IntegerDot reads them; else they are copied, once per step.
   static constexpr bool own_steps = Cut::size == Cut::w_group && !Layout<S>::per_tensor;
@@ -156,10 +149,8 @@ template <class Tag, class S, class A, bool Raw = false> class IntegerProduct {
   using DotScale = std::conditional_t<integers, IntegerScale<typename S::super_format>,
                                       std::conditional_t<own_scales, ScaleFormat, formats::Float32>>;
   /// Short steps have kernels of their own.
-  template <class Code> static constexpr int short_step() {
-    return Cut::size <= 32 && Cut::size / 4 % Code::block == 0 ? Cut::size / 4 : 0;
-  }
-  template <class Code> using Dot = IntegerDot<Tag, Code, short_step<Code>(), DotScale, S::affine, grouped>;
+  static constexpr int short_step = Cut::size <= 32 && Cut::size / 4 % Code::block == 0 ? Cut::size / 4 : 0;
+  using Dot = IntegerDot<Tag, Code, short_step, DotScale, S::affine, grouped>;
 
   struct PanelScratch {
     float* group_scales;
@@ -230,7 +221,7 @@ template <class Tag, class S, class A, bool Raw = false> class IntegerProduct {
     tile.lookup = code_tables<F>.data();
     tile.quanta = quanta_;
     tile.step = Cut::size / 4;
-    if (unpacks_) {
+    if constexpr (unpacks) {
       UnpackBytes<Tag, Codes>::run(tile.panel, tile.lookup, places() / 4, scratch.bytes);
       tile.panel.plane[0] = scratch.bytes;
     }
@@ -267,33 +258,29 @@ template <class Tag, class S, class A, bool Raw = false> class IntegerProduct {
   /// Sums over each step of the integers of the panel, less their zero points: what zero points of X are multiplied by.
   void sum_weights(const PanelScratch& scratch, IntegerTile& tile) const {
     const Index step = Cut::size / 4;
-    const auto sum = [&]<class Code>(Code) {
-      for (Index s = 0; s < steps_; ++s) {
-        IntegerTile one = tile;
-        for (std::size_t i = 0; i < plane_widths(Code::bits).count; ++i)
-          one.panel.plane[i] += quantum_line(s * step / Code::dim, plane_widths(Code::bits).width[i]);
-        one.quanta = one.step = std::min(step, quanta_ - s * step);
-        one.x = ones_ + 4 * s * step;
-        const std::int32_t count = std::accumulate(one.x, one.x + 4 * one.quanta, 0);
-        const std::int32_t start = -view.offset * count, zero = -static_cast<int>(1 / view.unit) * count;
-        const float factor = 0;
-        one.w_scales = unit_scales_;
-        one.w_zeros += S::affine ? s * lanes : 0;
-        one.x_sums = &count;
-        one.x_starts = &start;
-        one.x_zeros = &zero;
-        one.factors = &factor;
-        one.totals = scratch.w_sums + s * lanes;
-        IntegerDot<Tag, Code, 0, IntegerScale<formats::Float32>, S::affine, false>::run(one, 1);
-      }
-    };
-    unpacks_ ? sum(Bytes{}) : sum(Direct{});
+    for (Index s = 0; s < steps_; ++s) {
+      IntegerTile one = tile;
+      for (std::size_t i = 0; i < plane_widths(Code::bits).count; ++i)
+        one.panel.plane[i] += quantum_line(s * step / Code::dim, plane_widths(Code::bits).width[i]);
+      one.quanta = one.step = std::min(step, quanta_ - s * step);
+      one.x = ones_ + 4 * s * step;
+      const std::int32_t count = std::accumulate(one.x, one.x + 4 * one.quanta, 0);
+      const std::int32_t start = -view.offset * count, zero = -static_cast<int>(1 / view.unit) * count;
+      const float factor = 0;
+      one.w_scales = unit_scales_;
+      one.w_zeros += S::affine ? s * lanes : 0;
+      one.x_sums = &count;
+      one.x_starts = &start;
+      one.x_zeros = &zero;
+      one.factors = &factor;
+      one.totals = scratch.w_sums + s * lanes;
+      IntegerDot<Tag, Code, 0, IntegerScale<formats::Float32>, S::affine, false>::run(one, 1);
+    }
     tile.w_sums = scratch.w_sums;
   }
 
   const QuantizedMatrix<S>& w_;
   const QuantizedActivations<A>& x_;
-  bool unpacks_;
   Index quanta_, steps_, columns_;
   std::int32_t *sums_, *starts_, *zeros_, *offsets_;  // [tile][step][column]
   float* x_scales_;                                   // [tile][step][column]

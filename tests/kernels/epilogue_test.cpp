@@ -146,7 +146,7 @@ TEST(RawProduct, IsExact) {
 }
 
 TEST(RawProduct, RejectsSumsThatMightOverflow) {
-  const Index longest = 0x7fffffff / (255 * 127);
+  const Index longest = 0x7fffffff / (128 * 127);
   MatrixXi8 bytes(1, 1);
   Eigen::MatrixXi y = Eigen::MatrixXi::Constant(1, 1, 5);
   const auto run = [&](Index k) {

@@ -13,7 +13,7 @@ namespace nibble {
 class AnyMatrix {
  public:
   /// A Dense 0 x 0 matrix.
-  AnyMatrix() : AnyMatrix(Dense()) {}
+  template <unsigned Baseline = isa::baseline> AnyMatrix() : AnyMatrix(Dense()) {}
 
   /// Holds `m`.
   template <class M, unsigned Baseline = isa::baseline>

@@ -96,10 +96,8 @@ template <class Tag, class S> class BitPanels {
       return planes;
     }
     if constexpr (!whole) {
-      Panel panel;
-      for (std::size_t i = 0; i < layout.planes.count; ++i) panel.plane[i] = w_.plane(i) + p * layout.panel_bytes(i);
       using Code = CodeMap<F::bits, weights.linear ? 0 : (1 << weights.bits) - 1>;
-      UnpackBytes<Tag, Code>::run(panel, weights.numbers.data(), layout.places / 4, room.bytes);
+      UnpackBytes<Tag, Code>::run(panel_codes(w_, p), weights.numbers.data(), layout.places / 4, room.bytes);
       lines = room.bytes;
     }
     std::uint32_t* out = room.planes;
@@ -434,7 +432,7 @@ void gemm(const QuantizedMatrix<S>& w, const BitActivations<A>& x, Eigen::Ref<Ei
   if constexpr (!kernels::has_bits<typename S::format>) {
     gemm(w, x.dequantize(), y, options, epilogue);
   } else {
-    kernels::check_product<S, float>(w, x.rows(), x.cols(), x.words(0), x.bytes(), y, options);
+    kernels::check_product<float>(w, x.rows(), x.cols(), {x.words(0), x.bytes()}, y, options);
     kernels::check_epilogue(epilogue, y);
     const kernels::FloatOutput<Baseline> output{y.data(), y.outerStride(), y.rows(), epilogue};
     dispatch(resolve(options.isa), [&](auto tag) {

@@ -129,51 +129,6 @@ template <class U, class V, unsigned Baseline> struct MatrixProduct<LowRank<U, V
   }
 };
 
-/// Whether a part of a matrix lies in memory between two addresses.
-struct Memory {
-  const void* begin;
-  const void* end;
-  bool overlaps(const void* first, Index bytes) const {
-    const std::less<const void*> before;
-    return bytes > 0 && before(first, end) && before(begin, static_cast<const char*>(first) + bytes);
-  }
-  template <class S> bool overlaps(const QuantizedMatrix<S>& w) const { return overlaps(w.plane(0), w.bytes()); }
-  bool overlaps(const Dense& w) const { return overlaps(w.data(), w.bytes()); }
-  bool overlaps(const Sparse& w) const {
-    const Sparse::Matrix& m = w.matrix();
-    return overlaps(m.valuePtr(), 4 * m.nonZeros()) || overlaps(m.innerIndexPtr(), 4 * m.nonZeros()) ||
-           overlaps(m.outerIndexPtr(), 4 * w.rows());
-  }
-  template <class T> bool overlaps(const Eigen::Matrix<T, Eigen::Dynamic, 1>& v) const {
-    return overlaps(v.data(), v.size() * static_cast<Index>(sizeof(T)));
-  }
-  template <LowBitMatrix W> bool overlaps(const W& w) const {
-    if constexpr (requires { w.overlaps(*this); }) {
-      return w.overlaps(*this);
-    } else {
-      bool any = false;
-      w.for_each_part([&](const auto& part) { any = any || overlaps(part); });
-      return any;
-    }
-  }
-};
-
-/// What check_product and check_epilogue check, for any W.
-template <class W>
-void check_operands(const W& w, Index x_rows, Index x_cols, const void* x, Index bytes, const Outputs& y,
-                    const GemmOptions& options, const Epilogue& epilogue) {
-  check_options("gemm", options);
-  if (x_rows != w.cols())
-    invalid("gemm", text("X with the ", w.cols(), " rows that W has columns"), text(x_rows, " x ", x_cols));
-  if (y.rows() != w.rows() || y.cols() != x_cols)
-    invalid("gemm", text("Y of ", w.rows(), " x ", x_cols), text(y.rows(), " x ", y.cols()));
-  check_epilogue(epilogue, y);
-  if (y.size() == 0) return;
-  const Memory memory{y.data(), y.data() + (y.cols() - 1) * y.outerStride() + y.rows()};
-  if (memory.overlaps(x, bytes) || memory.overlaps(w))
-    invalid("gemm", "Y in memory of its own", "one that overlaps W or X");
-}
-
 /// Y = f(Y), element by element.
 template <unsigned Baseline = isa::baseline> void activate_all(Activation f, Outputs y) {
   for (Index m = 0; m < y.cols(); ++m) {
@@ -228,8 +183,8 @@ template <LowBitMatrix W, class Derived, unsigned Baseline = isa::baseline>
   requires(!is_quantized_matrix<W>)
 void gemm(const W& w, const Eigen::MatrixBase<Derived>& x, Eigen::Ref<Eigen::MatrixXf> y,
           const GemmOptions& options = {}, const Epilogue& epilogue = {}) {
-  const auto memory = kernels::memory_of(x);
-  kernels::check_operands(w, x.rows(), x.cols(), memory.first, memory.second, y, options, epilogue);
+  kernels::check_product<float>(w, x.rows(), x.cols(), kernels::memory_of(x), y, options);
+  kernels::check_epilogue(epilogue, y);
   const auto run = [&](const kernels::FloatInputs& inputs) {
     for (Index m = 0; m < inputs.cols(); ++m)
       if (!inputs.col(m).allFinite()) invalid("gemm", "finite activations", text("a NaN or an infinity in column ", m));
@@ -249,7 +204,8 @@ template <LowBitMatrix W, class A, unsigned Baseline = isa::baseline>
   requires(!is_quantized_matrix<W>)
 void gemm(const W& w, const QuantizedActivations<A>& x, Eigen::Ref<Eigen::MatrixXf> y, const GemmOptions& options = {},
           const Epilogue& epilogue = {}) {
-  kernels::check_operands(w, x.rows(), x.cols(), x.codes(0), x.shape().bytes(), y, options, epilogue);
+  kernels::check_product<float>(w, x.rows(), x.cols(), {x.codes(0), x.shape().bytes()}, y, options);
+  kernels::check_epilogue(epilogue, y);
   kernels::multiply<Baseline>(w, x, y, options, epilogue);
 }
 

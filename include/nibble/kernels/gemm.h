@@ -4,6 +4,7 @@
 #include "nibble/kernels/bfloat16_product.h"
 #include "nibble/kernels/epilogue.h"
 #include "nibble/kernels/integer_product.h"
+#include "nibble/kernels/memory.h"
 
 namespace nibble {
 
@@ -24,9 +25,9 @@ template <unsigned Baseline = isa::baseline> void check_options(const char* func
   const Scratch free(function, options.workspace);
 }
 
-/// Throws std::invalid_argument unless Y can take W * X and overlaps neither W's bytes nor `bytes` at `x`.
-template <class S, class Scalar>
-void check_product(const QuantizedMatrix<S>& w, Index x_rows, Index x_cols, const void* x, Index bytes,
+/// Throws std::invalid_argument unless Y can take W * X, for an X that lies at `x`, and overlaps neither.
+template <class Scalar, class W>
+void check_product(const W& w, Index x_rows, Index x_cols, const Memory& x,
                    const Eigen::Ref<Eigen::Matrix<Scalar, Eigen::Dynamic, Eigen::Dynamic>>& y,
                    const GemmOptions& options) {
   check_options("gemm", options);
@@ -34,38 +35,19 @@ void check_product(const QuantizedMatrix<S>& w, Index x_rows, Index x_cols, cons
     invalid("gemm", text("X with the ", w.cols(), " rows that W has columns"), text(x_rows, " x ", x_cols));
   if (y.rows() != w.rows() || y.cols() != x_cols)
     invalid("gemm", text("Y of ", w.rows(), " x ", x_cols), text(y.rows(), " x ", y.cols()));
-  if (y.size() == 0) return;
-  const std::less<const void*> before;
-  const Scalar* y_end = y.data() + (y.cols() - 1) * y.outerStride() + y.rows();
-  const auto overlaps = [&](const void* begin, Index size) {
-    return size > 0 && before(begin, y_end) && before(y.data(), static_cast<const char*>(begin) + size);
-  };
-  if (overlaps(x, bytes) || overlaps(w.plane(0), w.bytes()))
-    invalid("gemm", "Y in memory of its own", "one that overlaps W or X");
+  const Memory out = memory_of(y);
+  if (out.overlaps(x) || out.overlaps(w)) invalid("gemm", "Y in memory of its own", "one that overlaps W or X");
 }
 
 /// Throws std::invalid_argument unless the epilogue has an entry for each row, where it has any, and Y overlaps none.
 inline void check_epilogue(const Epilogue& epilogue, const Eigen::Ref<Eigen::MatrixXf>& y) {
-  const std::less<const float*> before;
   for (const auto* v : {&epilogue.bias, &epilogue.scale}) {
     if (v->size() == 0) continue;
     if (v->size() != y.rows())
       invalid("gemm", text("a bias and a scale for each of ", y.rows(), " rows, or none"), v->size());
-    if (y.size() > 0 && before(v->data(), y.data() + (y.cols() - 1) * y.outerStride() + y.rows()) &&
-        before(y.data(), v->data() + v->size()))
+    if (memory_of(y).overlaps(memory_of(*v)))
       invalid("gemm", "Y in memory of its own", "one that overlaps the bias or the scale");
   }
-}
-
-/// The bytes that a dense expression with memory of its own spans, from `data` on; none for other expressions.
-template <class Derived> std::pair<const void*, Index> memory_of(const Eigen::MatrixBase<Derived>& x) {
-  if constexpr ((Eigen::internal::traits<Derived>::Flags & Eigen::DirectAccessBit) != 0) {
-    const Derived& d = x.derived();
-    if (d.size() > 0)
-      return {d.data(), static_cast<Index>(sizeof(typename Derived::Scalar)) *
-                            ((d.outerSize() - 1) * d.outerStride() + (d.innerSize() - 1) * d.innerStride() + 1)};
-  }
-  return {nullptr, 0};
 }
 
 /// The number of parts that run at once.
@@ -109,8 +91,7 @@ void integer_product(const QuantizedMatrix<S>& w, const QuantizedActivations<A>&
 template <class S, class Derived, unsigned Baseline = isa::baseline>
 void gemm(const QuantizedMatrix<S>& w, const Eigen::MatrixBase<Derived>& x, Eigen::Ref<Eigen::MatrixXf> y,
           const GemmOptions& options = {}, const Epilogue& epilogue = {}) {
-  const auto [data, bytes] = kernels::memory_of(x);
-  kernels::check_product<S, float>(w, x.rows(), x.cols(), data, bytes, y, options);
+  kernels::check_product<float>(w, x.rows(), x.cols(), kernels::memory_of(x), y, options);
   kernels::check_epilogue(epilogue, y);
   const typename Eigen::internal::nested_eval<Derived, 1>::type in(x.derived());
   const Parallel parallel{options.threads, options.executor};
@@ -139,7 +120,7 @@ void gemm(const QuantizedMatrix<S>& w, const QuantizedActivations<A>& x, Eigen::
   if constexpr (!has_integer_view<typename S::format>) {
     gemm(w, x.dequantize(), y, options, epilogue);
   } else {
-    kernels::check_product<S, float>(w, x.rows(), x.cols(), x.codes(0), x.shape().bytes(), y, options);
+    kernels::check_product<float>(w, x.rows(), x.cols(), {x.codes(0), x.shape().bytes()}, y, options);
     kernels::check_epilogue(epilogue, y);
     const kernels::FloatOutput<Baseline> output{y.data(), y.outerStride(), y.rows(), epilogue};
     if (w.cols() == 0) {
@@ -157,9 +138,10 @@ void gemm(const QuantizedMatrix<S>& w, const QuantizedActivations<A>& x, Eigen::
 template <class S, class A, unsigned Baseline = isa::baseline>
 void gemm(const QuantizedMatrix<S>& w, const QuantizedActivations<A>& x, Eigen::Ref<Eigen::MatrixXi> y,
           const GemmOptions& options = {}) {
-  kernels::check_product<S, int>(w, x.rows(), x.cols(), x.codes(0), x.shape().bytes(), y, options);
-  if (w.cols() == 0) y.setZero();
-  if (w.cols() > 0)
+  kernels::check_product<int>(w, x.rows(), x.cols(), {x.codes(0), x.shape().bytes()}, y, options);
+  if (w.cols() == 0)
+    y.setZero();
+  else
     kernels::integer_product<true, Baseline>(
         w, x, kernels::IntegerOutput<Baseline>{y.data(), y.outerStride(), y.rows()}, options);
 }
@@ -172,14 +154,15 @@ using MatrixXi8 = Eigen::Matrix<std::int8_t, Eigen::Dynamic, Eigen::Dynamic>;
 template <class S, class A, unsigned Baseline = isa::baseline>
 void gemm(const QuantizedMatrix<S>& w, const QuantizedActivations<A>& x, const std::vector<Dyadic>& factors,
           Eigen::Ref<MatrixXi8> y, const GemmOptions& options = {}) {
-  kernels::check_product<S, std::int8_t>(w, x.rows(), x.cols(), x.codes(0), x.shape().bytes(), y, options);
+  kernels::check_product<std::int8_t>(w, x.rows(), x.cols(), {x.codes(0), x.shape().bytes()}, y, options);
   if (factors.size() != 1 && factors.size() != static_cast<std::size_t>(w.rows()))
     invalid("gemm", text("a factor for each of ", w.rows(), " rows, or one"), factors.size());
   for (const Dyadic& f : factors)
     if (f.multiplier <= 0 || f.shift < 0 || f.shift > 62)
       invalid("gemm", "positive multipliers and shifts of 0 to 62", text(f.multiplier, " / 2^", f.shift));
-  if (w.cols() == 0) y.setZero();
-  if (w.cols() > 0)
+  if (w.cols() == 0)
+    y.setZero();
+  else
     kernels::integer_product<true, Baseline>(
         w, x, kernels::DyadicOutput<Baseline>{y.data(), y.outerStride(), y.rows(), factors.data(), factors.size() == 1},
         options);

@@ -217,7 +217,7 @@ template <class Tag, class S, class A, bool Raw = false> class IntegerProduct {
   /// Everything that belongs to panel p.
   void load_panel(Index p, const PanelScratch& scratch, IntegerTile& tile) const {
     const Layout<S>& layout = w_.layout();
-    for (std::size_t i = 0; i < layout.planes.count; ++i) tile.panel.plane[i] = w_.plane(i) + p * layout.panel_bytes(i);
+    tile.panel = panel_codes(w_, p);
     tile.lookup = code_tables<F>.data();
     tile.quanta = quanta_;
     tile.step = Cut::size / 4;

@@ -3,8 +3,8 @@
 //
 // Each decoder has its own order of places: input k of X lies at place(k) of `places`. `load` prepares the 16 rows of
 // panel p, then `decode` writes their weights at places k .. k + depth - 1 (multiples of `unit`) to out[place][16], and
-// `direct` adds their products with up to direct_columns columns to y[c][16]. One Room per part
-// that runs at once.
+// `direct` adds their products with up to direct_columns columns to y[c][16]. One Room per
+// part that runs at once.
 #pragma once
 
 #include "nibble/core/workspace.h"
@@ -98,6 +98,14 @@ template <class Tag, class S> struct ValueTable {
   }();
 };
 
+/// Decodes places k .. k + depth - 1 of a panel of 16 rows.
+template <class Tag, class C> void decode_rows(DecodeTile tile, Index k, Index depth, float* out) {
+  tile.first = k / 4;
+  tile.quanta = depth / 4;
+  tile.out = out;
+  DecodePanel<Tag, C, Lanes::Rows>::run(tile);
+}
+
 /// Decodes panels of 16 rows of a matrix of scheme S.
 template <class Tag, class S> class PanelDecoder {
  public:
@@ -153,7 +161,7 @@ template <class Tag, class S> class PanelDecoder {
   void load(Index p, Room& room, bool supers = true) const {
     const Layout<S>& layout = w_.layout();
     DecodeTile& tile = room.tile;
-    for (std::size_t i = 0; i < layout.planes.count; ++i) tile.panel.plane[i] = w_.plane(i) + p * layout.panel_bytes(i);
+    tile.panel = panel_codes(w_, p);
     tile.values = values_;
     tile.group = group_places == 0 ? layout.places / 4 : group_places / 4;
     tile.quanta = layout.places / 4;
@@ -179,13 +187,7 @@ template <class Tag, class S> class PanelDecoder {
     }
   }
 
-  void decode(Index k, Index depth, Room& room, float* out) const {
-    DecodeTile tile = room.tile;
-    tile.first = k / 4;
-    tile.quanta = depth / 4;
-    tile.out = out;
-    DecodePanel<Tag, C, Lanes::Rows>::run(tile);
-  }
+  void decode(Index k, Index depth, Room& room, float* out) const { decode_rows<Tag, C>(room.tile, k, depth, out); }
   void direct(const float* x, Index columns, Room& room, float* y) const {
     FloatDirect<Tag, C, has_zeros, Lanes::Rows>::run({room.tile, x, y}, static_cast<int>(columns));
   }
@@ -210,12 +212,18 @@ template <class Tag, class S> class BytesDecoder {
 
   struct Room {
     Room(const BytesDecoder& decoder, Scratch& memory)
-        : bytes(memory.take<std::uint8_t>(decoder.places() * lanes)),
-          scales(memory.take<float>(decoder.w_.layout().groups * lanes)),
-          zeros(memory.take<float>(decoder.w_.layout().groups * lanes)) {}
-    DecodeTile tile;
+        : bytes(memory.take<std::uint8_t>(decoder.places() * lanes)), scales(memory.take<float>(decoder.per_group())) {
+      float* const zeros = memory.take<float>(decoder.per_group());
+      std::fill_n(zeros, decoder.per_group(), static_cast<float>(integer_view<F>.offset));
+      tile.panel.plane[0] = bytes;
+      tile.scales = scales;
+      tile.zeros = zeros;
+      tile.quanta = decoder.places() / 4;
+      tile.group = Layout<S>::group_places == 0 ? tile.quanta : Layout<S>::group_places / 4 * S::dim;
+    }
+    DecodeTile tile;  ///< all of the panel, its codes as bytes
     std::uint8_t* bytes;
-    float *scales, *zeros;
+    float* scales;
   };
 
   BytesDecoder(const QuantizedMatrix<S>& w, Scratch&) : w_(w) {}
@@ -225,34 +233,19 @@ template <class Tag, class S> class BytesDecoder {
   Index place(Index k) const { return number_place<S>(k); }
 
   void load(Index p, Room& room) const {
-    const Layout<S>& layout = w_.layout();
-    Panel codes;
-    for (std::size_t i = 0; i < layout.planes.count; ++i) codes.plane[i] = w_.plane(i) + p * layout.panel_bytes(i);
-    UnpackBytes<Tag, CodesOf<F>>::run(codes, code_tables<F>.data(), places() / 4, room.bytes);
+    UnpackBytes<Tag, CodesOf<F>>::run(panel_codes(w_, p), code_tables<F>.data(), places() / 4, room.bytes);
     panel_scales<Tag>(w_, p, true, room.scales);
-    for (Index i = 0; i < layout.groups * lanes; ++i) {
-      room.scales[i] *= integer_view<F>.unit;
-      room.zeros[i] = static_cast<float>(integer_view<F>.offset);
-    }
-    room.tile.panel.plane[0] = room.bytes;
-    room.tile.scales = room.scales;
-    room.tile.zeros = room.zeros;
-    room.tile.quanta = places() / 4;
-    room.tile.group = Layout<S>::group_places == 0 ? places() / 4 : Layout<S>::group_places / 4 * S::dim;
+    for (Index i = 0; i < per_group(); ++i) room.scales[i] *= integer_view<F>.unit;
   }
 
-  void decode(Index k, Index depth, Room& room, float* out) const {
-    DecodeTile tile = room.tile;
-    tile.first = k / 4;
-    tile.quanta = depth / 4;
-    tile.out = out;
-    DecodePanel<Tag, C, Lanes::Rows>::run(tile);
-  }
+  void decode(Index k, Index depth, Room& room, float* out) const { decode_rows<Tag, C>(room.tile, k, depth, out); }
   void direct(const float* x, Index columns, Room& room, float* y) const {
     FloatDirect<Tag, C, true, Lanes::Rows>::run({room.tile, x, y}, static_cast<int>(columns));
   }
 
  private:
+  Index per_group() const { return w_.layout().groups * lanes; }
+
   const QuantizedMatrix<S>& w_;
 };
 

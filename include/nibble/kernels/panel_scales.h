@@ -1,10 +1,17 @@
-// The scales of a panel as floats.
+// The codes of a panel, and its scales as floats.
 #pragma once
 
 #include "nibble/kernels/targets.h"
 #include "nibble/matrix/quantized_matrix.h"
 
 namespace nibble::kernels {
+
+/// The codes of panel p of W, whose panels have 16 rows.
+template <class S> Panel panel_codes(const QuantizedMatrix<S>& w, Index p) {
+  Panel panel;
+  for (std::size_t i = 0; i < Layout<S>::planes.count; ++i) panel.plane[i] = w.plane(i) + p * w.layout().panel_bytes(i);
+  return panel;
+}
 
 /// out[group][16] = the scales of panel p of W, with their super-scales where `supers`.
 template <class Tag, class S> void panel_scales(const QuantizedMatrix<S>& w, Index p, bool supers, float* out) {

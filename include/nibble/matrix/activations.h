@@ -38,23 +38,14 @@ template <class S = Int<8>> class QuantizedActivations {
   static constexpr int offset = S::affine && bits == 8 ? 127 : 0;
 
   /// Where things lie in a K x M matrix.
-  struct Shape {
-    Index rows, cols;
-    ColumnTiles tiles;
-    Shape(Index k, Index m) : rows(k), cols(m), tiles(m, column_tile / parts) {}
+  struct Shape : ActivationShape<S> {
+    using ActivationShape<S>::rows, ActivationShape<S>::cols, ActivationShape<S>::tiles;
+    Shape(Index k, Index m) : ActivationShape<S>(k, m, column_tile / parts) {}
     Index padded_rows() const { return round_up(rows, 64); }
-    Index groups() const {
-      return rows == 0 ? 0 : S::group_inputs == 0 ? 1 : (rows + S::group_inputs - 1) / S::group_inputs;
-    }
     Index bytes() const { return padded_rows() * cols * parts; }
-    Index scales() const { return groups() * cols; }
     Index code_index(Index k, Index m, int part = 0) const {
       const Index t = tiles.tile_of(m), first = tiles.first(t);
       return parts * (first * padded_rows() + 4 * (tiles.width(t) * (k / 4) + m - first)) + 4 * part + k % 4;
-    }
-    Index scale_index(Index group, Index m) const {
-      const Index t = tiles.tile_of(m), first = tiles.first(t);
-      return first * groups() + tiles.width(t) * group + m - first;
     }
   };
 

@@ -54,21 +54,13 @@ template <class S = Binary<>> class BitActivations {
   static constexpr BitValue bit_value = BitsOf<F>::value;
 
   /// Where things lie in a K x M matrix.
-  struct Shape {
-    Index rows, cols;
-    ColumnTiles tiles;
-    Shape(Index k, Index m) : rows(k), cols(m), tiles(m, column_tile) {}
+  struct Shape : ActivationShape<S> {
+    using ActivationShape<S>::rows, ActivationShape<S>::cols, ActivationShape<S>::tiles;
+    Shape(Index k, Index m) : ActivationShape<S>(k, m, column_tile) {}
     Index words() const { return (rows + 31) / 32; }
-    Index groups() const {
-      return rows == 0 ? 0 : S::group_inputs == 0 ? 1 : (rows + S::group_inputs - 1) / S::group_inputs;
-    }
     Index word_index(Index word, int plane, Index m) const {
       const Index t = tiles.tile_of(m), first = tiles.first(t);
       return first * words() * planes + tiles.width(t) * (word * planes + plane) + m - first;
-    }
-    Index scale_index(Index group, Index m) const {
-      const Index t = tiles.tile_of(m), first = tiles.first(t);
-      return first * groups() + tiles.width(t) * group + m - first;
     }
     /// The bit of its word that belongs to input k.
     static constexpr int bit(Index k) { return static_cast<int>(8 * (k % 4) + k % 32 / 4); }

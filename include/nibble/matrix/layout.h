@@ -156,4 +156,19 @@ template <class S> struct Layout {
   }
 };
 
+/// The size of activations of scheme S, cut into tiles of columns. Scales, and zeros, lie [tile][group][column].
+template <class S> struct ActivationShape {
+  Index rows, cols;
+  ColumnTiles tiles;
+  ActivationShape(Index k, Index m, Index widest) : rows(k), cols(m), tiles(m, widest) {}
+  Index groups() const {
+    return rows == 0 ? 0 : S::group_inputs == 0 ? 1 : (rows + S::group_inputs - 1) / S::group_inputs;
+  }
+  Index scales() const { return groups() * cols; }
+  Index scale_index(Index group, Index m) const {
+    const Index t = tiles.tile_of(m), first = tiles.first(t);
+    return first * groups() + tiles.width(t) * group + m - first;
+  }
+};
+
 }  // namespace nibble

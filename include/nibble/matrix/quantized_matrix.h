@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "nibble/matrix/matrix_header.h"
 #include "nibble/matrix/parts.h"
 
 namespace nibble {
@@ -133,7 +134,7 @@ template <class S> class QuantizedMatrix {
   /// Writes the matrix: a header of a multiple of 64 bytes ("NIBBLEQM", version, scheme, size), then the bytes. Throws
   /// IoError where the stream does not take them.
   void save(std::ostream& out) const {
-    const std::vector<char> head = header(layout_);
+    const std::string head = header(layout_);
     out.write(head.data(), static_cast<std::streamsize>(head.size()));
     out.write(reinterpret_cast<const char*>(bytes_.data()), static_cast<std::streamsize>(bytes_.size()));
     if (!out.flush()) raise(IoError("<stream>", 0, "cannot write a quantized matrix"));
@@ -305,25 +306,10 @@ template <class S> class QuantizedMatrix {
     return static_cast<code_type>(code);
   }
 
-  /// "NIBBLEQM", u32 version, u32 length of the scheme's name, u64 rows, u64 columns, u64 bytes, the name, zeros.
-  /// Little-endian.
-  static constexpr std::uint32_t file_version = 1;
-  static std::size_t header_size() {
-    return static_cast<std::size_t>(round_up(static_cast<Index>(40 + S::name().size()), static_cast<Index>(alignment)));
+  static std::string header(const Layout<S>& layout) {
+    return detail::matrix_header(S::name(), layout.rows, layout.cols, layout.size);
   }
-  static std::vector<char> header(const Layout<S>& layout) {
-    static_assert(std::endian::native == std::endian::little, "files are little-endian");
-    const std::string name = S::name();
-    const std::uint32_t counts[2] = {file_version, static_cast<std::uint32_t>(name.size())};
-    const std::uint64_t sizes[3] = {static_cast<std::uint64_t>(layout.rows), static_cast<std::uint64_t>(layout.cols),
-                                    static_cast<std::uint64_t>(layout.size)};
-    std::vector<char> head(header_size(), '\0');
-    std::memcpy(head.data(), "NIBBLEQM", 8);
-    std::memcpy(head.data() + 8, counts, sizeof counts);
-    std::memcpy(head.data() + 16, sizes, sizeof sizes);
-    std::memcpy(head.data() + 40, name.data(), name.size());
-    return head;
-  }
+  static std::size_t header_size() { return header({}).size(); }
   static Layout<S> parse_header(const char* head, std::size_t size) {
     const auto bad = [](std::uint64_t offset, const std::string& what) { raise(IoError("<matrix>", offset, what)); };
     if (size < header_size()) bad(size, text("expected a header of ", header_size(), " bytes"));
@@ -334,7 +320,7 @@ template <class S> class QuantizedMatrix {
     if (sizes[0] > most || sizes[1] > most || (sizes[1] > 0 && (sizes[0] + 16) > most / (sizes[1] + 1024)))
       bad(16, text("expected a size that fits memory, got ", sizes[0], " x ", sizes[1]));
     const Layout<S> layout(static_cast<Index>(sizes[0]), static_cast<Index>(sizes[1]));
-    const std::vector<char> expected = header(layout);
+    const std::string expected = header(layout);
     for (std::size_t i = 0; i < expected.size(); ++i)
       if (head[i] != expected[i])
         bad(i, i < 8               ? "not a nibble matrix"

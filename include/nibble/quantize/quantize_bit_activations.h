@@ -22,7 +22,7 @@ BitActivations<S> quantize_bit_activations(const Eigen::MatrixBase<Derived>& x, 
   const typename Bits::Shape shape{x.rows(), x.cols()};
   if constexpr (requires { rule.check(shape.rows); }) rule.check(shape.rows);
   AlignedArray<std::uint32_t> words(static_cast<std::size_t>(shape.words() * Bits::planes * shape.cols));
-  const auto shared = static_cast<std::size_t>(shape.groups() * shape.cols);
+  const auto shared = static_cast<std::size_t>(shape.scales());
   AlignedArray<float> scales(shared);
   AlignedArray<std::uint8_t> zeros(S::affine ? shared : 0);
   const typename Eigen::internal::nested_eval<Derived, 1>::type in(x.derived());

@@ -20,7 +20,8 @@ struct BadPivot {
 /// Overwrites the lower triangle of a symmetric n x n matrix, which alone is read, by C, lower triangular with
 /// A = C C^T. Stops at the first pivot that is no larger than what rounding leaves of a singular matrix. Takes n^3 / 3
 /// operations and no memory of size n^2.
-inline BadPivot cholesky_in_place(Eigen::Ref<Eigen::MatrixXd> a, const Parallel& parallel) {
+template <unsigned Baseline = isa::baseline>
+BadPivot cholesky_in_place(Eigen::Ref<Eigen::MatrixXd> a, const Parallel& parallel) {
   using Eigen::Index;
   constexpr Index block = 96, tile = 192;
   const Index n = a.rows();
@@ -53,7 +54,8 @@ inline BadPivot cholesky_in_place(Eigen::Ref<Eigen::MatrixXd> a, const Parallel&
 
 /// Overwrites a lower triangular n x n matrix by its inverse; what lies above the diagonal is neither read nor written.
 /// Takes n^3 / 3 operations and no memory of size n^2.
-inline void invert_triangle_in_place(Eigen::Ref<Eigen::MatrixXd> c, const Parallel& parallel) {
+template <unsigned Baseline = isa::baseline>
+void invert_triangle_in_place(Eigen::Ref<Eigen::MatrixXd> c, const Parallel& parallel) {
   using Eigen::Index;
   constexpr Index block = 96, tile = 96;
   const Index n = c.rows();

@@ -34,7 +34,8 @@ struct ColumnOptions {
 namespace rounding {
 
 /// The runs of `dim` inputs in an order.
-inline std::vector<Index> runs_in(Order order, int dim, const Eigen::VectorXd& diagonal) {
+template <unsigned Baseline = isa::baseline>
+std::vector<Index> runs_in(Order order, int dim, const Eigen::VectorXd& diagonal) {
   std::vector<Index> runs(static_cast<std::size_t>((diagonal.size() + dim - 1) / dim));
   std::iota(runs.begin(), runs.end(), 0);
   if (order == Order::BackToFront) std::reverse(runs.begin(), runs.end());

@@ -49,7 +49,8 @@ HessianComparison compare(const Eigen::MatrixBase<Derived>& w, const Q& q, const
 }
 
 /// tr H.
-inline double trace(const Hessian& hessian) {
+template <unsigned Baseline = isa::baseline>
+double trace(const Hessian& hessian) {
   return hessian.diagonal().sum();
 }
 
@@ -113,7 +114,8 @@ Eigenpairs top_eigenvalues(Index n, Product&& product, Index count, std::uint64_
   }
   return found;
 }
-inline Eigenpairs top_eigenvalues(const Hessian& hessian, Index count, std::uint64_t seed = 0, double tolerance = 1e-6,
+template <unsigned Baseline = isa::baseline>
+Eigenpairs top_eigenvalues(const Hessian& hessian, Index count, std::uint64_t seed = 0, double tolerance = 1e-6,
                                   Index iterations = 1000) {
   const Eigen::MatrixXd h = hessian.matrix();
   return top_eigenvalues(
@@ -131,7 +133,8 @@ template <class Derived> double incoherence(const Eigen::MatrixBase<Derived>& w)
 /// How far the eigenvectors of H are from lying across all inputs: the least mu with |Q_ij| <= mu / sqrt(K) for the
 /// orthogonal Q of H = Q diag(lambda) Q^T; from 1 to sqrt(K). Decomposes H: some 9 K^3 operations. Not unique where
 /// eigenvalues coincide. 0 where K = 0. Source: as above.
-inline double incoherence(const Hessian& hessian) {
+template <unsigned Baseline = isa::baseline>
+double incoherence(const Hessian& hessian) {
   if (hessian.inputs() == 0) return 0;
   const Eigen::SelfAdjointEigenSolver<Eigen::MatrixXd> solver(hessian.matrix());
   return solver.eigenvectors().cwiseAbs().maxCoeff() * std::sqrt(static_cast<double>(hessian.inputs()));

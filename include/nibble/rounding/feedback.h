@@ -30,6 +30,7 @@ struct Feedback {
 
   /// The feedback of H, of which the lower triangle of `h` is that of the inputs in *reverse* order of `positions`; `h`
   /// is overwritten. `bad` says where it is not positive definite, by position, and then nothing else is set.
+  template <unsigned Baseline = isa::baseline>
   Feedback(int run, std::vector<std::ptrdiff_t> runs, std::vector<std::ptrdiff_t> positions,
            Eigen::Ref<Eigen::MatrixXd> h, const Parallel& parallel, BadPivot& bad)
       : dim(run), order(std::move(runs)), inputs(std::move(positions)) {

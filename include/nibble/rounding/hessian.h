@@ -92,7 +92,7 @@ class Hessian {
   }
 
   /// Adds the samples of `other`, a Hessian of as many inputs.
-  void merge(const Hessian& other) {
+  template <unsigned Baseline = isa::baseline> void merge(const Hessian& other) {
     if (other.inputs() != inputs())
       invalid("Hessian::merge", text("a Hessian of ", inputs(), " inputs"), other.inputs());
     const std::shared_ptr<State> added = other.state_;
@@ -103,15 +103,15 @@ class Hessian {
   }
 
   /// H, K x K. Throws std::invalid_argument where there are no samples that count.
-  Eigen::MatrixXd matrix() const {
+  template <unsigned Baseline = isa::baseline> Eigen::MatrixXd matrix() const {
     Eigen::MatrixXd h = state_->sum.selfadjointView<Eigen::Lower>();
     return h *= scale("Hessian::matrix");
   }
   /// Its diagonal.
-  Eigen::VectorXd diagonal() const { return state_->sum.diagonal() * scale("Hessian::diagonal"); }
+  template <unsigned Baseline = isa::baseline> Eigen::VectorXd diagonal() const { return state_->sum.diagonal() * scale("Hessian::diagonal"); }
 
   /// tr(E H E^T) of an N x K matrix, in double.
-  double quadratic_form(const Eigen::MatrixXd& e) const {
+  template <unsigned Baseline = isa::baseline> double quadratic_form(const Eigen::MatrixXd& e) const {
     if (e.cols() != inputs()) invalid("Hessian::quadratic_form", text("a matrix of ", inputs(), " columns"), e.cols());
     const double factor = scale("Hessian::quadratic_form");
     double sum = 0;
@@ -126,7 +126,7 @@ class Hessian {
 
   /// What makes the diagonal of inputs that were always 0 the mean of the others (1 where there are none), and then
   /// adds `fraction` of the mean diagonal to all of it.
-  Eigen::VectorXd damping(double fraction) const {
+  template <unsigned Baseline = isa::baseline> Eigen::VectorXd damping(double fraction) const {
     if (!(fraction >= 0 && std::isfinite(fraction)))
       invalid("Hessian::damping", "a finite damping of at least 0", fraction);
     const Eigen::VectorXd d = diagonal();
@@ -136,7 +136,7 @@ class Hessian {
   }
 
   /// The Hessian with `damping(fraction)` on its diagonal.
-  Hessian damped(double fraction) const {
+  template <unsigned Baseline = isa::baseline> Hessian damped(double fraction) const {
     const Eigen::VectorXd more = damping(fraction);
     Hessian result = *this;
     result.own().sum.diagonal() += more / scale("Hessian::damped");
@@ -147,13 +147,18 @@ class Hessian {
   /// Computed once, by `parallel`, and shared by all copies of this Hessian; the latest four are kept. Throws
   /// std::invalid_argument, in the name of `function`, where there are no samples or the damped H is not positive
   /// definite.
+  template <unsigned Baseline = isa::baseline>
   std::shared_ptr<const rounding::Feedback> feedback(const char* function, double fraction, int dim,
                                                      const std::vector<Index>& runs, const Parallel& parallel) const {
     auto& kept = state_->factors;
-    {
-      const std::lock_guard<std::mutex> lock(state_->guard);
+    const auto find = [&]() -> std::shared_ptr<const rounding::Feedback> {
       for (const Factor& f : kept)
         if (f.damping == fraction && f.feedback->dim == dim && f.feedback->order == runs) return f.feedback;
+      return nullptr;
+    };
+    {
+      const std::lock_guard<std::mutex> lock(state_->guard);
+      if (auto found = find()) return found;
     }
     const double factor = scale(function);
     const Eigen::VectorXd more = damping(fraction);
@@ -179,6 +184,7 @@ class Hessian {
               text("a pivot of ", bad.value, " at input ", made->inputs[static_cast<std::size_t>(bad.column)],
                    " with damping ", fraction, "; try a damping of ", std::max(0.01, 10 * fraction)));
     const std::lock_guard<std::mutex> lock(state_->guard);
+    if (auto found = find()) return found;  // another thread's, made meanwhile
     if (kept.size() == 4) kept.erase(kept.begin());
     kept.push_back({fraction, made});
     return made;
@@ -281,6 +287,7 @@ class Hessian {
     return *state_;
   }
 
+  template <unsigned Baseline = isa::baseline>
   void add_samples(const Eigen::Ref<const Eigen::MatrixXf, 0, Eigen::OuterStride<>>& x,
                    const Eigen::VectorXd* weights) {
     if (x.rows() != inputs()) invalid("Hessian::add", text("samples of ", inputs(), " inputs"), x.rows());

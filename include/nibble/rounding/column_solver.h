@@ -2,10 +2,9 @@
 // ones. GPTQ, LDLQ and Babai's nearest plane are this with different orders and ways to choose a code.
 #pragma once
 
-#include <atomic>
-
 #include "nibble/quantize.h"
 #include "nibble/rounding/hessian.h"
+#include "nibble/rounding/row_progress.h"
 
 namespace nibble {
 
@@ -48,15 +47,69 @@ std::vector<Index> runs_in(Order order, int dim, const Eigen::VectorXd& diagonal
   return runs;
 }
 
-/// Rounds lane_rows rows of W at a time. Scales that are not `dynamic` must have been set.
+/// What solving the columns of a matrix needs beside it.
+struct ColumnPlan {
+  std::shared_ptr<const Feedback> feedback;
+  Index block = 1;       ///< inputs
+  bool dynamic = false;  ///< whether the solver chooses scales; others must have been set
+  Isa isa = Isa::Portable;
+};
+
+/// Checks that the Hessian and the options suit W, N x K of scheme S, which is not empty.
+template <class S>
+ColumnPlan plan_columns(const char* function, const RowMajorMatrixXf& w, const Hessian& hessian,
+                        const ColumnOptions& options, const Parallel& parallel) {
+  if (hessian.inputs() != w.cols()) invalid(function, text("a Hessian of ", w.cols(), " inputs"), hessian.inputs());
+  if (options.block < 1) invalid(function, "a block of at least 1 input", options.block);
+  ColumnPlan plan;
+  plan.block = std::min(options.block, w.cols());
+  plan.dynamic = S::group_inputs > 0 && options.groups == Groups::Dynamic;
+  plan.isa = resolve();
+  if (plan.dynamic && options.order != Order::InOrder)
+    invalid(function, "Groups::Static where inputs are rounded in another order than they are grouped",
+            "Groups::Dynamic");
+  if (w.size() == 0) return plan;
+  if (!(hessian.weight() > 0))
+    invalid(function, "a Hessian of samples that count", text(hessian.samples(), " samples"));
+  const auto runs = runs_in(options.order, S::dim, hessian.diagonal());
+  plan.feedback = hessian.feedback(function, options.damping, S::dim, runs, parallel);
+  return plan;
+}
+
+/// Targets that each code is to meet: Encode::ways, or 1.
+template <class Encode> constexpr int ways_of() {
+  if constexpr (requires { Encode::ways; })
+    return Encode::ways;
+  else
+    return 1;
+}
+
+/// Rounds rows_at_once rows of W at a time. Encode, what encode_of(quantizer, params) makes for a group, maps the target
+/// of a code, its row and its column to the code; it may also take where to put the weights that the code has come to
+/// stand for. One with several `ways` takes as many targets, [way][dim], rounds them all by one code to values that it
+/// puts there, and says how much each counts in the loss: weight(way). Where EncodeOf has offset(row, input), scales are
+/// chosen from targets plus that.
 template <class S, class Rule, class EncodeOf> class ColumnSolver {
+  using Encode = decltype(std::declval<const EncodeOf&>()(std::declval<const Quantizer<S>&>(),
+                                                          std::declval<const GroupParams<S>&>()));
+  static constexpr Index lane = kernels::lane_rows;
+  static constexpr int ways = ways_of<Encode>();
+
  public:
-  ColumnSolver(const RowMajorMatrixXf& w, const Rule& rule, Parts<S>& parts, const Feedback& feedback,
-               const EncodeOf& encode_of, Index block, bool dynamic, Isa isa)
-      : w_(w), rule_(rule), parts_(parts), feedback_(feedback), encode_of_(encode_of), isa_(isa), lanes_(lane) {
+  static constexpr Index rows_at_once = lane / ways;
+
+  ColumnSolver(const RowMajorMatrixXf& w, const Rule& rule, Parts<S>& parts, const ColumnPlan& plan,
+               const EncodeOf& encode_of)
+      : w_(w),
+        rule_(rule),
+        parts_(parts),
+        feedback_(*plan.feedback),
+        encode_of_(encode_of),
+        isa_(plan.isa),
+        rooms_(rows_at_once) {
     const Index unit = (kernels::lane_cols + S::dim - 1) / S::dim, group = S::group_inputs / S::dim;
-    block = (block + S::dim - 1) / S::dim;
-    if (dynamic) {
+    const Index block = (plan.block + S::dim - 1) / S::dim;
+    if (plan.dynamic) {
       if (block > group) levels_.push_back(round_up(block, group));
       group_level_ = levels_.size();
       levels_.push_back(group);
@@ -70,7 +123,7 @@ template <class S, class Rule, class EncodeOf> class ColumnSolver {
     targets_ = AlignedArray<float>(static_cast<std::size_t>(widest * lane));
   }
 
-  /// Rounds the rows first .. first + count - 1, at most lane_rows, and returns their loss.
+  /// Rounds the rows first .. first + count - 1, at most rows_at_once, and returns their loss.
   double solve(Index first, Index count) {
     row_ = first;
     rows_ = count;
@@ -81,11 +134,8 @@ template <class S, class Rule, class EncodeOf> class ColumnSolver {
   }
 
  private:
-  static constexpr Index lane = kernels::lane_rows;
-  using Encode = decltype(std::declval<const EncodeOf&>()(std::declval<const Quantizer<S>&>(),
-                                                          std::declval<const GroupParams<S>&>()));
   /// What the codes of a row mean in the present group.
-  struct Lane {
+  struct Room {
     Quantizer<S> quantizer;
     GroupParams<S> params;
     std::optional<Encode> encode;
@@ -130,7 +180,7 @@ template <class S, class Rule, class EncodeOf> class ColumnSolver {
   void load(Index first, Index last) {
     origin_ = first;
     for (Index r = 0; r < lane; ++r)
-      for (Index p = first; p < last; ++p) target(p)[r] = r < rows_ ? w_(row_ + r, input(p)) : 0.0f;
+      for (Index p = first; p < last; ++p) target(p)[r] = r < rows_ * ways ? w_(row_ + r / ways, input(p)) : 0.0f;
   }
 
   /// Chooses the scales of the group that the runs first .. last - 1 make up, from their targets.
@@ -138,7 +188,10 @@ template <class S, class Rule, class EncodeOf> class ColumnSolver {
     const Index begin = start(first), end = start(last), g = group_of(begin);
     std::vector<float> group(static_cast<std::size_t>(end - begin));
     for (Index r = 0; r < rows_; ++r) {
-      for (Index p = begin; p < end; ++p) group[static_cast<std::size_t>(p - begin)] = target(p)[r];
+      for (Index p = begin; p < end; ++p) {
+        float& x = group[static_cast<std::size_t>(p - begin)] = target(p)[r * ways];
+        if constexpr (requires { encode_of_.offset(row_, p); }) x += encode_of_.offset(row_ + r, input(p));
+      }
       parts_.set_group(
           row_ + r, g,
           choose(rule_, WeightGroup{group, row_ + r, input(begin), w_.cols()}, Quantizer<S>(parts_, row_ + r, g)));
@@ -153,17 +206,29 @@ template <class S, class Rule, class EncodeOf> class ColumnSolver {
     float* const errors = errors_.data() + begin * lane;
     const float* const targets = target(begin);
     for (Index r = 0; r < rows_; ++r) {
-      const Lane& at = lanes_[static_cast<std::size_t>(r)];
-      float x[S::dim] = {}, rounded[S::dim];
-      for (Index d = 0; d < count; ++d) x[d] = targets[d * lane + r];
-      const auto code = (*at.encode)(x, row_ + r, column);
-      parts_.codes(row_ + r, column) = code;
-      at.quantizer.decode(code, at.params, rounded);
-      for (Index d = 0; d < count; ++d) {
-        errors[d * lane + r] = x[d] - rounded[d];
-        double root = 0;  // element d of (target - rounded) times the root of D
-        for (Index e = 0; e <= d; ++e) root += static_cast<double>(x[e] - rounded[e]) * feedback_.roots(e, begin + d);
-        loss_ += root * root;
+      const Room& at = rooms_[static_cast<std::size_t>(r)];
+      float x[ways * S::dim] = {}, rounded[ways * S::dim];
+      for (Index way = 0; way < ways; ++way)
+        for (Index d = 0; d < count; ++d) x[way * S::dim + d] = targets[d * lane + r * ways + way];
+      auto& code = parts_.codes(row_ + r, column);
+      if constexpr (requires { (*at.encode)(x, row_, column, rounded); }) {
+        code = (*at.encode)(x, row_ + r, column, rounded);
+      } else {
+        code = (*at.encode)(x, row_ + r, column);
+        at.quantizer.decode(code, at.params, rounded);
+      }
+      for (Index way = 0; way < ways; ++way) {
+        const float *const wanted = x + way * S::dim, *const got = rounded + way * S::dim;
+        double loss = 0;
+        for (Index d = 0; d < count; ++d) {
+          errors[d * lane + r * ways + way] = wanted[d] - got[d];
+          double root = 0;  // element d of (target - rounded) times the root of D
+          for (Index e = 0; e <= d; ++e)
+            root += static_cast<double>(wanted[e] - got[e]) * feedback_.roots(e, begin + d);
+          loss += root * root;
+        }
+        if constexpr (ways > 1) loss *= static_cast<double>(at.encode->weight(static_cast<int>(way)));
+        loss_ += loss;
       }
     }
   }
@@ -171,7 +236,7 @@ template <class S, class Rule, class EncodeOf> class ColumnSolver {
   void enter_group(Index g) {
     group_ = g;
     for (Index r = 0; r < rows_; ++r) {
-      Lane& at = lanes_[static_cast<std::size_t>(r)];
+      Room& at = rooms_[static_cast<std::size_t>(r)];
       at.quantizer = Quantizer<S>(parts_, row_ + r, g);
       at.params = parts_.group(row_ + r, g);
       at.quantizer.side.choice = at.params.choice;
@@ -185,14 +250,49 @@ template <class S, class Rule, class EncodeOf> class ColumnSolver {
   const Feedback& feedback_;
   const EncodeOf& encode_of_;
   Isa isa_;
-  std::vector<Lane> lanes_;
+  std::vector<Room> rooms_;
   std::vector<Index> levels_;  ///< runs per piece, piece of a piece, ...
   std::size_t group_level_ = ~std::size_t{0};
-  AlignedArray<float> errors_;   ///< [position][row]: target less rounded, of what is rounded by now
-  AlignedArray<float> targets_;  ///< [position from origin_][row], of the present piece
+  AlignedArray<float> errors_;   ///< [position][row][way]: target less rounded, of what is rounded by now
+  AlignedArray<float> targets_;  ///< [position from origin_][row][way], of the present piece
   Index origin_ = 0, row_ = 0, rows_ = 0, group_ = -1;
   double loss_ = 0;
 };
+
+/// Rounds the rows of W in runs of rows_at_once, those whose numbers are in `runs`, and returns the loss of each.
+template <class S, class Rule, class EncodeOf>
+std::vector<double> solve_rows(const RowMajorMatrixXf& w, const Rule& rule, Parts<S>& parts, const ColumnPlan& plan,
+                               const EncodeOf& encode_of, const std::vector<Index>& runs, const Parallel& parallel,
+                               RowProgress& progress) {
+  using Solver = ColumnSolver<S, Rule, EncodeOf>;
+  std::vector<double> losses(runs.size());
+  parallel_for(static_cast<Index>(runs.size()), parallel, [&](Index begin, Index end) {
+    Solver solver(w, rule, parts, plan, encode_of);
+    for (Index c = begin; c < end && !progress.cancelled(); ++c) {
+      const Index first = runs[static_cast<std::size_t>(c)] * Solver::rows_at_once;
+      const Index rows = std::min(Solver::rows_at_once, w.rows() - first);
+      losses[static_cast<std::size_t>(c)] = solver.solve(first, rows);
+      progress.advance(rows);
+    }
+  });
+  return losses;
+}
+
+/// The sum of losses. Throws std::invalid_argument where it is not finite.
+inline double sum_of(const char* function, const std::vector<double>& losses, double damping) {
+  const double loss = std::accumulate(losses.begin(), losses.end(), 0.0);
+  if (!std::isfinite(loss))
+    invalid(function, "a Hessian whose feedback stays within floats",
+            text("a loss of ", loss, "; try a damping of ", std::max(0.01, 10 * damping)));
+  return loss;
+}
+
+/// 0 .. count - 1.
+inline std::vector<Index> all_of(Index count) {
+  std::vector<Index> all(static_cast<std::size_t>(count));
+  std::iota(all.begin(), all.end(), 0);
+  return all;
+}
 
 /// Fills the codes and scales of `parts` from W, N x K. Throws std::invalid_argument, in the name of `function`, where
 /// the Hessian or the options do not suit; Cancelled where the progress callback says so.
@@ -200,50 +300,17 @@ template <class S, class Rule, class EncodeOf>
 void solve_columns(const char* function, const RowMajorMatrixXf& w, const Rule& rule, Parts<S>& parts,
                    const Hessian& hessian, const ColumnOptions& options, const Parallel& parallel,
                    const EncodeOf& encode_of) {
-  if (hessian.inputs() != w.cols()) invalid(function, text("a Hessian of ", w.cols(), " inputs"), hessian.inputs());
-  if (options.block < 1) invalid(function, "a block of at least 1 input", options.block);
-  const bool dynamic = S::group_inputs > 0 && options.groups == Groups::Dynamic;
-  if (dynamic && options.order != Order::InOrder)
-    invalid(function, "Groups::Static where inputs are rounded in another order than they are grouped",
-            "Groups::Dynamic");
-  std::ptrdiff_t done = 0;
-  std::atomic<bool> cancelled = false;
-  std::mutex guard;
-  const auto advance = [&](std::ptrdiff_t rows) {
-    if (!options.progress) return;
-    const std::lock_guard<std::mutex> lock(guard);
-    done += rows;
-    if (cancelled || options.progress(done, w.rows())) return;
-    cancelled = true;
-    raise(Cancelled(function));
-  };
-  advance(0);
-  if (w.size() == 0) {
-    if (options.loss != nullptr) *options.loss = 0;
-    return;
+  constexpr Index height = ColumnSolver<S, Rule, EncodeOf>::rows_at_once;
+  RowProgress progress(function, options.progress, w.rows());
+  const ColumnPlan plan = plan_columns<S>(function, w, hessian, options, parallel);
+  double loss = 0;
+  if (w.size() > 0) {
+    if (!plan.dynamic) choose_groups(w, rule, parts, parallel);
+    loss = sum_of(
+        function,
+        solve_rows(w, rule, parts, plan, encode_of, all_of((w.rows() + height - 1) / height), parallel, progress),
+        options.damping);
   }
-  if (!(hessian.weight() > 0))
-    invalid(function, "a Hessian of samples that count", text(hessian.samples(), " samples"));
-  const auto runs = runs_in(options.order, S::dim, hessian.diagonal());
-  const auto feedback = hessian.feedback(function, options.damping, S::dim, runs, parallel);
-  if (!dynamic) choose_groups(w, rule, parts, parallel);
-
-  constexpr Index lane = kernels::lane_rows;
-  const Isa isa = resolve();
-  std::vector<double> losses(static_cast<std::size_t>((w.rows() + lane - 1) / lane));
-  parallel_for(static_cast<Index>(losses.size()), parallel, [&](Index begin, Index end) {
-    ColumnSolver<S, Rule, EncodeOf> solver(w, rule, parts, *feedback, encode_of, std::min(options.block, w.cols()),
-                                           dynamic, isa);
-    for (Index c = begin; c < end && !cancelled; ++c) {
-      const Index rows = std::min(lane, w.rows() - c * lane);
-      losses[static_cast<std::size_t>(c)] = solver.solve(c * lane, rows);
-      advance(rows);
-    }
-  });
-  const double loss = std::accumulate(losses.begin(), losses.end(), 0.0);
-  if (!std::isfinite(loss))
-    invalid(function, "a Hessian whose feedback stays within floats",
-            text("a loss of ", loss, "; try a damping of ", std::max(0.01, 10 * options.damping)));
   if (options.loss != nullptr) *options.loss = loss;
 }
 

@@ -49,8 +49,7 @@ HessianComparison compare(const Eigen::MatrixBase<Derived>& w, const Q& q, const
 }
 
 /// tr H.
-template <unsigned Baseline = isa::baseline>
-double trace(const Hessian& hessian) {
+template <unsigned Baseline = isa::baseline> double trace(const Hessian& hessian) {
   return hessian.diagonal().sum();
 }
 
@@ -116,7 +115,7 @@ Eigenpairs top_eigenvalues(Index n, Product&& product, Index count, std::uint64_
 }
 template <unsigned Baseline = isa::baseline>
 Eigenpairs top_eigenvalues(const Hessian& hessian, Index count, std::uint64_t seed = 0, double tolerance = 1e-6,
-                                  Index iterations = 1000) {
+                           Index iterations = 1000) {
   const Eigen::MatrixXd h = hessian.matrix();
   return top_eigenvalues(
       h.rows(), [&](const Eigen::VectorXd& v) { return h * v; }, count, seed, tolerance, iterations);
@@ -133,8 +132,7 @@ template <class Derived> double incoherence(const Eigen::MatrixBase<Derived>& w)
 /// How far the eigenvectors of H are from lying across all inputs: the least mu with |Q_ij| <= mu / sqrt(K) for the
 /// orthogonal Q of H = Q diag(lambda) Q^T; from 1 to sqrt(K). Decomposes H: some 9 K^3 operations. Not unique where
 /// eigenvalues coincide. 0 where K = 0. Source: as above.
-template <unsigned Baseline = isa::baseline>
-double incoherence(const Hessian& hessian) {
+template <unsigned Baseline = isa::baseline> double incoherence(const Hessian& hessian) {
   if (hessian.inputs() == 0) return 0;
   const Eigen::SelfAdjointEigenSolver<Eigen::MatrixXd> solver(hessian.matrix());
   return solver.eigenvectors().cwiseAbs().maxCoeff() * std::sqrt(static_cast<double>(hessian.inputs()));

@@ -108,7 +108,9 @@ class Hessian {
     return h *= scale("Hessian::matrix");
   }
   /// Its diagonal.
-  template <unsigned Baseline = isa::baseline> Eigen::VectorXd diagonal() const { return state_->sum.diagonal() * scale("Hessian::diagonal"); }
+  template <unsigned Baseline = isa::baseline> Eigen::VectorXd diagonal() const {
+    return state_->sum.diagonal() * scale("Hessian::diagonal");
+  }
 
   /// tr(E H E^T) of an N x K matrix, in double.
   template <unsigned Baseline = isa::baseline> double quadratic_form(const Eigen::MatrixXd& e) const {

@@ -88,6 +88,72 @@ TEST(Gptq, ReportsItsLoss) {
   }
 }
 
+/// Ranges that clip many weights.
+struct Narrow {
+  template <class S> GroupParams<S> operator()(const WeightGroup& group, const Quantizer<S>& quantizer) const {
+    const Range range = MinMax::range(group.weights);
+    return quantizer.params({range.low * 0.4f, range.high * 0.4f});
+  }
+};
+
+/// The sum of (s / 2)^2 D over all weights.
+template <class S> double bound_of(const QuantizedMatrix<S>& q, const Hessian& h) {
+  // D backwards: H = L D L^T with the lower triangular L, by Cholesky.
+  const Eigen::VectorXd d = MatrixXd(Eigen::LLT<MatrixXd>(h.matrix()).matrixL()).diagonal().cwiseAbs2();
+  const auto parts = q.parts();
+  double bound = 0;
+  for (Index i = 0; i < q.rows(); ++i)
+    for (Index j = 0; j < q.cols(); ++j)
+      bound += std::pow(static_cast<double>(parts.group(i, S::group_inputs == 0 ? 0 : j / S::group_inputs).scale), 2) /
+               4 * d[j];
+  return bound;
+}
+
+template <class S> void expect_bound() {
+  int clipped_exceed = 0;
+  for (unsigned seed = 0; seed < 8; ++seed) {
+    const MatrixXf w = test::normal(seed == 0 ? 1 : 40, 64, 40 + seed);
+    const Hessian h = Hessian(test::correlated_inputs(64, 40, 50 + seed, 3, 0.05f)).damped(0.01);
+    const ColumnOptions options{.damping = 0, .groups = Groups::Static};
+    const auto clipped = quantize<S>(w, Narrow{}, Babai{h, options});
+    const auto wide = quantize<S>(w, Narrow{}, Babai{h, options, 40});
+    clipped_exceed += proxy_loss(w, clipped, h) > bound_of(clipped, h);
+    EXPECT_LE(proxy_loss(w, wide, h), bound_of(wide, h)) << S::name() << ' ' << seed;
+    const auto narrow = clipped.parts(), widened = wide.parts();
+    for (Index i = 0; i < widened.scales.rows(); ++i)
+      for (Index g = 0; g < widened.scales.cols(); ++g) EXPECT_GE(widened.group(i, g).scale, narrow.group(i, g).scale);
+  }
+  EXPECT_GT(clipped_exceed, 0) << S::name();  // else nothing was shown
+}
+
+TEST(Babai, KeepsItsBoundOnceGridsAreWideEnough) {
+  expect_bound<Int<3>>();
+  expect_bound<UInt<2, Group<16>>>();
+  expect_bound<Int<4, Group<32>, formats::Half>>();
+  expect_bound<UInt<3, PerTensor>>();
+}
+
+TEST(Babai, WidensForOrderedFormatsOnly) {
+  const MatrixXf w = test::normal(20, 16, 3);
+  const Hessian h(test::correlated_inputs(16, 40, 4));
+  EXPECT_EQ(test::message_of([&] {
+              quantize<Codebook<2>>(w, Babai{h, {}, 1});
+            }),
+            "nibble::Babai: expected widen of 0 with vector formats and learned tables, got 1");
+  EXPECT_EQ(test::message_of([&] {
+              quantize<Int<2>>(w, Babai{h, {}, -1});
+            }),
+            "nibble::Babai: expected widen of at least 0, got -1");
+  std::vector<std::pair<Index, Index>> calls;
+  const Progress progress = [&](auto done, auto total) { return calls.emplace_back(done, total), true; };
+  double loss = 0;
+  const auto q = quantize<Int<2>>(w, Babai{h, {.groups = Groups::Static, .progress = progress, .loss = &loss}, 3});
+  EXPECT_EQ(calls.front(), (std::pair<Index, Index>{0, 80}));
+  EXPECT_EQ(calls.back(), (std::pair<Index, Index>{80, 80}));
+  const double exact = proxy_loss(w, q, h.damped(0.01));
+  EXPECT_NEAR(loss, exact, 1e-5 * exact);
+}
+
 // Chee et al., "QuIP": at most (m / 4) s^2 tr D, on average (m / 12) s^2 tr D, stochastic (m / 6); nearest (m / 12) s^2
 // tr H.
 TEST(Gptq, KeepsTheBoundAndMeanOfItsLoss) {

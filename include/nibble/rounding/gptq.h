@@ -1,4 +1,4 @@
-// GPTQ, LDLQ and Babai's nearest plane: one rounding, in any order, with any way to choose a code.
+// GPTQ and LDLQ: one rounding, in any order, with any way to choose a code.
 #pragma once
 
 #include "nibble/rounding/column_solver.h"
@@ -29,20 +29,5 @@ template <class Codes> Ldlq(Hessian, ColumnOptions, Codes) -> Ldlq<Codes>;
 
 /// GPTQ is LDLQ to the nearest code. Source: Frantar et al., "GPTQ", 2023.
 using Gptq = Ldlq<Nearest>;
-
-/// Babai's nearest plane algorithm on the lattice of the grid under the norm of H, from the last input to the first.
-/// What it promises of the distance holds where no weight leaves its grid. `options.order` is not looked at.
-/// Sources: Babai, 1986; Chen et al., "The geometry of LLM quantization", 2025 (that GPTQ is this).
-struct Babai {
-  Hessian hessian;
-  ColumnOptions options = {.groups = Groups::Static};
-
-  template <class S, class Rule>
-  void round(const RowMajorMatrixXf& w, const Rule& rule, Parts<S>& parts, const Parallel& parallel = {}) const {
-    ColumnOptions backwards = options;
-    backwards.order = Order::BackToFront;
-    rounding::solve_columns("Babai", w, rule, parts, hessian, backwards, parallel, Nearest{}.encode_of<S>());
-  }
-};
 
 }  // namespace nibble

@@ -24,6 +24,10 @@ class RowProgress {
     cancelled_ = true;
     raise(Cancelled(function_));
   }
+  /// The last call, where less was to do than the number of rows.
+  void finish() {
+    if (done_ < rows_) advance(rows_ - done_);
+  }
   bool cancelled() const { return cancelled_; }
 
  private:

@@ -16,6 +16,7 @@
 #include "nibble/matrix/scaled.h"
 #include "nibble/matrix/scheme.h"
 #include "nibble/matrix/schemes.h"
+#include "nibble/matrix/slice.h"
 #include "nibble/matrix/sparse.h"
 #include "nibble/matrix/split.h"
 #include "nibble/matrix/sum.h"

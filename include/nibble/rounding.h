@@ -9,6 +9,7 @@
 #include "nibble/rounding/feedback.h"
 #include "nibble/rounding/gptq.h"
 #include "nibble/rounding/hessian.h"
+#include "nibble/rounding/matryoshka.h"
 #include "nibble/rounding/row_progress.h"
 #include "nibble/rounding/second_moments.h"
 #include "nibble/rounding/triangle.h"

@@ -11,6 +11,7 @@
 #include "nibble/rounding/hessian.h"
 #include "nibble/rounding/matryoshka.h"
 #include "nibble/rounding/row_progress.h"
+#include "nibble/rounding/salience.h"
 #include "nibble/rounding/second_moments.h"
 #include "nibble/rounding/triangle.h"
 #include "nibble/rounding/yaqa.h"

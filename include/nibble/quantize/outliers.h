@@ -35,22 +35,29 @@ SplitWeights split_where(const Eigen::MatrixBase<Derived>& w, const IsOutlier& i
   return split;
 }
 
-/// Sets the floor(share * N K) weights of largest magnitude aside; of equal ones those of earlier rows, then columns.
-/// 0 <= share <= 1. Throws std::invalid_argument otherwise, and where W has a NaN.
-template <class Derived> SplitWeights split_outliers(const Eigen::MatrixBase<Derived>& w, double share = 0.01) {
-  if (!(share >= 0 && share <= 1)) invalid("split_outliers", "a share from 0 to 1", share);
-  const RowMajorMatrixXf size = w.template cast<float>().cwiseAbs();
-  if (size.hasNaN()) invalid("split_outliers", "weights", "a NaN");
-  const auto count = static_cast<Index>(share * static_cast<double>(size.size()));
-  std::vector<Index> order(static_cast<std::size_t>(size.size()));
+/// Sets the floor(share * N K) weights of largest `score` (N x K) aside; of equal ones those of earlier rows, then
+/// columns. 0 <= share <= 1. Throws std::invalid_argument, in the name of `function`, otherwise and where a score is a
+/// NaN.
+template <class Derived>
+SplitWeights split_highest(const char* function, const Eigen::MatrixBase<Derived>& w, const RowMajorMatrixXf& score,
+                           double share) {
+  if (!(share >= 0 && share <= 1)) invalid(function, "a share from 0 to 1", share);
+  if (score.hasNaN()) invalid(function, "weights", "a NaN");
+  const auto count = static_cast<Index>(share * static_cast<double>(score.size()));
+  std::vector<Index> order(static_cast<std::size_t>(score.size()));
   std::iota(order.begin(), order.end(), Index{0});
   const auto larger = [&](Index a, Index b) {
-    return size.data()[a] > size.data()[b] || (size.data()[a] == size.data()[b] && a < b);
+    return score.data()[a] > score.data()[b] || (score.data()[a] == score.data()[b] && a < b);
   };
   std::nth_element(order.begin(), order.begin() + std::max<Index>(count - 1, 0), order.end(), larger);
   if (count == 0) return split_where(w, [](Index, Index, float) { return false; });
   const Index last = order[static_cast<std::size_t>(count - 1)];
-  return split_where(w, [&](Index i, Index j, float) { return !larger(last, i * size.cols() + j); });
+  return split_where(w, [&](Index i, Index j, float) { return !larger(last, i * score.cols() + j); });
+}
+
+/// Sets the floor(share * N K) weights of largest magnitude aside, as split_highest does.
+template <class Derived> SplitWeights split_outliers(const Eigen::MatrixBase<Derived>& w, double share = 0.01) {
+  return split_highest("split_outliers", w, w.template cast<float>().cwiseAbs(), share);
 }
 
 /// Sets the weights aside that are more than `sigmas` standard deviations from the mean of W. sigmas > 0. Throws
@@ -64,13 +71,16 @@ template <class Derived> SplitWeights split_beyond(const Eigen::MatrixBase<Deriv
                      [&](Index, Index, float x) { return std::abs(static_cast<double>(x) - mean) > sigmas * sigma; });
 }
 
-/// Quantizes W with its outliers kept as floats: the rest by `rule`, whose range is no longer theirs to set.
+/// Quantizes W with its outliers kept as floats: the rest by `rule`, whose range is no longer theirs to set, and
+/// `rounding`. One with a Hessian lets the codes where outliers were make good the errors of others.
 /// Source: Tang et al., "EasyQuant: an efficient data-free quantization algorithm for LLMs", 2024 (less than 1 % of the
 /// weights, beyond 3 sigma; there the range is optimised by gradient).
-template <class S, class Rule = MinimalError>
-  requires(ScaleRule<Rule, S>)
-Sum<QuantizedMatrix<S>, Sparse> quantize_with_outliers(const SplitWeights& split, const Rule& rule = {}) {
-  return {quantize<S>(split.dense, rule), split.outliers};
+template <class S, class Rule = MinimalError, class Round = Nearest>
+  requires(ScaleRule<Rule, S>&& Rounding<Round, S>)
+Sum<QuantizedMatrix<S>, Sparse> quantize_with_outliers(const SplitWeights& split, const Rule& rule = {},
+                                                       const Round& rounding = {},
+                                                       const QuantizeOptions& options = {}) {
+  return {quantize<S>(split.dense, rule, rounding, options), split.outliers};
 }
 
 }  // namespace nibble

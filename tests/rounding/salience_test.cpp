@@ -114,7 +114,7 @@ TEST(SalientColumns, AreTheMostSalientOnesInMoreBits) {
   const MatrixXf x = test::normal(40, 7, 12);
   EXPECT_TRUE((q * x).isApprox(q.dequantize() * x, 1e-5f));
 
-  // What the salient weights take of errors of the others is worth it: never so good as GPTQ with them exact.
+  // The salient weights take errors of the others upon them: better than if they were exact.
   MatrixXf plain = q.dequantize();
   for (Index j = 0; j < 10; ++j) plain.col(order[j]) = w.col(order[j]);
   EXPECT_LT(proxy_loss(w, q, h), proxy_loss(w, plain, h));

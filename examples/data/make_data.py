@@ -9,10 +9,12 @@ the last ships the model (all-MiniLM-L6-v2) and is only read, so that torch is n
 
 The layer is encoder.layer.3.intermediate.dense, the up-projection of the fourth of six blocks: y = W x + b, W is
 N x K = 1536 x 384. Its inputs x follow a layer norm and have outliers: feature 223 is the largest of most tokens,
-feature 99 peaks at every [CLS]. The down-projection (K = 1536) would need four times as many tokens, at four times
-the bytes each, for a Hessian x x^T of full rank.
+feature 99 peaks at every [CLS]. The down-projection behind it, V gelu(y), is stored without activations: they follow
+from those of the up-projection.
 
-    weight.npy             float16[1536, 384]  W, one row per output feature, C order; the bias is not stored
+    weight.npy             float16[1536, 384]  W, one row per output feature, C order
+    bias.npy               float16[1536, 1]    b
+    weight_down.npy        float16[384, 1536]  V, C order
     activations_train.npy  float16[384, M]     x, one column per token of text_train.txt, Fortran order
     activations_eval.npy   float16[384, M]     x, one column per token of text_eval.txt, Fortran order
 
@@ -32,6 +34,7 @@ import tokenizers
 
 HERE = pathlib.Path(__file__).resolve().parent
 LAYER = "encoder.layer.3.intermediate.dense"
+DOWN = "encoder.layer.3.output.dense"
 BLOCKS = 6
 HEADS = 12
 EPSILON = 1e-12  # of the layer norms
@@ -138,6 +141,8 @@ def main():
     tokenizer = load_tokenizer(model)
     out.mkdir(parents=True, exist_ok=True)
     save(out / "weight.npy", tensors[LAYER + ".weight"])
+    save(out / "bias.npy", tensors[LAYER + ".bias"][:, None])
+    save(out / "weight_down.npy", tensors[DOWN + ".weight"])
     for part in ("train", "eval"):
         save(out / f"activations_{part}.npy", activations(tensors, tokenizer, HERE / f"text_{part}.txt"))
 

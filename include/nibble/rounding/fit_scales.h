@@ -207,9 +207,10 @@ template <class S> class ScaleFit {
       const Group& group = at(g);
       if (group.super == 0) continue;
       const double scale = group.scale + best[g], shift = std::nearbyint(-best[system_.groups + g] / scale);
-      if (!(scale != 0) || !(std::abs(shift) < 256) || shift == 0 || !has_zero(group, static_cast<int>(shift)))
-        continue;
-      set(g, {group.params.scale_code, group.scale / group.super}, static_cast<int>(shift));
+      if (scale == 0 || shift == 0 || !(std::abs(shift) < 256)) continue;
+      const Scale same{group.params.scale_code, group.scale / group.super};
+      const auto by = static_cast<int>(shift);
+      if (has_zero(group, by) && fits(group, same, by)) set(g, same, by);
     }
   }
 

@@ -8,5 +8,8 @@
 #include "nibble/rounding/feedback.h"
 #include "nibble/rounding/gptq.h"
 #include "nibble/rounding/hessian.h"
+#include "nibble/rounding/incoherent.h"
+#include "nibble/rounding/propagation.h"
+#include "nibble/rounding/sample_weights.h"
 #include "nibble/rounding/second_moments.h"
 #include "nibble/rounding/triangle.h"

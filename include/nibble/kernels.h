@@ -1,4 +1,4 @@
-// Products of low-bit matrices, the quantization of activations, casts of arrays, the Hadamard transform, and rotations.
+// Products of low-bit matrices, the quantization of activations, casts of arrays, Hadamard transforms and rotations.
 #pragma once
 
 #include "nibble/kernels/any_matrix.h"

@@ -96,7 +96,7 @@ TEST(Rotation, OfOtherSizesIsTwoRuns) {
 TEST(Rotation, SpreadsEveryInput) {
   for (RotationKind kind : kinds)
     for (Index n : {64, 97, 127, 384, 509})
-      for (std::uint64_t seed : {1, 2, 3})
+      for (std::uint64_t seed : {1u, 2u, 3u})
         EXPECT_LT(dense(Rotation(n, seed, kind)).cwiseAbs().maxCoeff(),
                   std::sqrt(2 * 2 * std::log(2.0 * static_cast<double>(n * n) / 0.01) / static_cast<double>(n)) *
                       (kind == RotationKind::Kronecker ? 1.5 : 1))

@@ -114,7 +114,7 @@ TEST(Incoherent, SpreadsSpikesBelowTheBounds) {
       const double bound_h = std::sqrt(2 * std::log(2 * static_cast<double>(k * k) / delta));
       EXPECT_GT(incoherence(w), bound_w);
       EXPECT_GT(incoherence(h), bound_h);
-      for (std::uint64_t seed : {1, 2, 3}) {
+      for (std::uint64_t seed : {1u, 2u, 3u}) {
         const Rotation u(n, seed, kind), v(k, ~seed, kind);
         RowMajorMatrixXf turned = u.apply(w);
         v.apply_in_place(turned.transpose());

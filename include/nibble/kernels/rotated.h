@@ -30,12 +30,12 @@ template <LowBitMatrix A> class Rotated : public Compound<Rotated<A>, A, Eigen::
   const Rotation& left() const { return left_; }
   const Rotation& right() const { return right_; }
 
-  Eigen::MatrixXf dequantize() const {
+  template <unsigned Baseline = isa::baseline> Eigen::MatrixXf dequantize() const {
     Eigen::MatrixXf w = matrix().dequantize();
-    if (left_.size() > 0) left_.apply_transposed_in_place(w);
+    if (left_.size() > 0) left_.template apply_transposed_in_place<Baseline>(w);
     if (right_.size() > 0) {
       w.transposeInPlace();
-      right_.apply_transposed_in_place(w);
+      right_.template apply_transposed_in_place<Baseline>(w);
       w.transposeInPlace();
     }
     return w;

@@ -37,9 +37,9 @@ template <unsigned Baseline = isa::baseline> class RotationSteps {
     for (std::uint64_t s = 0; s < (size_ < rows ? 2 : 1); ++s) {
       Step step{s == 0 ? 0 : rows - size_, {}, {}, {}};
       if (kind == RotationKind::Hadamard) {
-        step.signs.resize(static_cast<std::size_t>(size_));
-        for (std::size_t i = 0; i < step.signs.size(); ++i)
-          step.signs[i] = random.block(i / 128, s)[i % 128 / 32] >> i % 32 & 1 ? -1.0f : 1.0f;
+        for (Eigen::Index i = 0; i < size_; i += 128)
+          for (const std::uint32_t bits : random.block(static_cast<std::uint64_t>(i / 128), s))
+            for (int b = 0; b < 32; ++b) step.signs.push_back(bits >> b & 1 ? -1.0f : 1.0f);
       } else {
         step.p = orthogonal(random, p_, 2 * s);
         step.q = orthogonal(random, q_, 2 * s + 1);
@@ -252,17 +252,17 @@ class Rotation {
   }
 
   /// U X of any dense expression, rounded to float first. The rest as above.
-  template <class Derived>
+  template <class Derived, unsigned Baseline = isa::baseline>
   Eigen::MatrixXf apply(const Eigen::MatrixBase<Derived>& x, const TransformOptions& options = {}) const {
     Eigen::MatrixXf y = x.template cast<float>();
-    apply_in_place(y, options);
+    apply_in_place<Baseline>(y, options);
     return y;
   }
   /// U^T X.
-  template <class Derived>
+  template <class Derived, unsigned Baseline = isa::baseline>
   Eigen::MatrixXf apply_transposed(const Eigen::MatrixBase<Derived>& x, const TransformOptions& options = {}) const {
     Eigen::MatrixXf y = x.template cast<float>();
-    apply_transposed_in_place(y, options);
+    apply_transposed_in_place<Baseline>(y, options);
     return y;
   }
 

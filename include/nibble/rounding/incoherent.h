@@ -22,9 +22,9 @@ Hessian rotated(const Hessian& hessian, const Rotation& rotation, const Transfor
   return Hessian::from_matrix(h, hessian.samples(), {options.threads, options.executor});
 }
 
-/// QuIP's diagonal: d_j = (H_jj / sum over i of W_ij^2)^(1/4) for each input, with which tr(H) |W|^2, that W diag(d) and
-/// diag(d)^-1 H diag(d)^-1 share, is least. Inputs that are always 0 and weights that are all 0 count as the mean of
-/// the others. Throws std::invalid_argument where the sizes differ or there are no samples that count.
+/// QuIP's diagonal: d_j = (H_jj / sum over i of W_ij^2)^(1/4) for each input, for which tr(diag(d)^-1 H diag(d)^-1)
+/// |W diag(d)|^2 is least. Inputs that are always 0 and weights that are all 0 count as the mean of the others. Throws
+/// std::invalid_argument where the sizes differ or there are no samples that count.
 /// Source: Chee et al., "QuIP", 2023, algorithm 1.
 template <unsigned Baseline = isa::baseline>
 Eigen::VectorXd balance(const Eigen::Ref<const RowMajorMatrixXf>& w, const Hessian& hessian) {
@@ -58,10 +58,10 @@ template <class S> using Incoherent = Scaled<Rotated<QuantizedMatrix<S>>>;
 ///     quantize_incoherent<Int<3>>(W, H, [](const Hessian& h) { return Gptq{h}; })
 ///
 /// The loss tr(E H E^T) of the result is that of Q under H', and large elements of W and of the eigenvectors of H are
-/// spread: with probability 1 - delta no weight exceeds 2 log(4 N K / delta) times the root mean square (QuIP#'s
-/// bound). Groups of Q are groups of rotated inputs, so that a scale rule that weighs inputs weighs mixtures. Throws
-/// std::invalid_argument where W has a NaN or an infinity or the Hessian another size or no samples that count, and
-/// what quantize and the rounding throw.
+/// spread: where N and K are powers of two, with probability 1 - delta no weight exceeds 2 log(4 N K / delta) times the
+/// root mean square of all. Groups of Q are groups of rotated inputs, and a rule that weighs inputs weighs those. The
+/// result does not depend on threads. Throws std::invalid_argument where W has a NaN or an infinity or the Hessian
+/// another size or no samples that count, and what quantize and the rounding throw.
 /// Sources: Chee et al., "QuIP", 2023, algorithms 1 to 3; Tseng et al., "QuIP#", 2024, section 3.
 template <class S, class Derived, class Rule, class MakeRounding>
   requires(ScaleRule<Rule, S>&& std::invocable<const MakeRounding&, const Hessian&>)

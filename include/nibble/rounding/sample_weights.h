@@ -14,9 +14,9 @@ template <class Derived> Eigen::VectorXd importance(const Eigen::MatrixBase<Deri
   if (!(least >= 0 && least <= 1)) invalid("importance", "a least weight from 0 to 1", least);
   if (!s.allFinite()) invalid("importance", "finite scores", "a NaN or an infinity");
   if (s.size() == 0) return s;
-  const double low = s.minCoeff(), range = s.maxCoeff() - low;
+  const double low = s.minCoeff() / 2, range = s.maxCoeff() / 2 - low;  // halves: their difference is finite
   if (!(range > 0)) return Eigen::VectorXd::Ones(s.size());
-  return least + (1 - least) * (s.array() - low) / range;
+  return least + (1 - least) * (s.array() / 2 - low) / range;
 }
 
 /// The score of each sample of X, K x M: its norm.

@@ -9,7 +9,7 @@
 
 namespace nibble::rounding {
 
-/// X again, K x M, with `width` of its rows side by side: [panel][sample][row of the panel], zeros where there are none.
+/// X again, K x M, with `width` of its rows side by side: [panel][sample][row of the panel], K padded with zeros.
 template <unsigned Baseline = isa::baseline>
 AlignedArray<float> side_by_side(const Eigen::MatrixXf& x, Eigen::Index width, const Parallel& parallel) {
   using Eigen::Index;

@@ -1,4 +1,4 @@
-// Products of low-bit matrices, the quantization of activations, casts of arrays, and the Hadamard transform.
+// Products of low-bit matrices, the quantization of activations, casts of arrays, Hadamard transforms and rotations.
 #pragma once
 
 #include "nibble/kernels/any_matrix.h"
@@ -9,3 +9,5 @@
 #include "nibble/kernels/hadamard.h"
 #include "nibble/kernels/lane_product.h"
 #include "nibble/kernels/quantize_activations.h"
+#include "nibble/kernels/rotated.h"
+#include "nibble/kernels/rotation.h"

@@ -31,7 +31,7 @@ struct Tree {
 template <template <class...> class F>
 using TreeTypes = F<Int<4, Group<16>>, MxFp4, Dense, Sparse, Sum<AnyMatrix, AnyMatrix>, Scaled<AnyMatrix>,
                     RowSplit<AnyMatrix, AnyMatrix>, ColumnSplit<AnyMatrix, AnyMatrix>, Permuted<AnyMatrix>,
-                    LowRank<AnyMatrix, AnyMatrix>>;
+                    LowRank<AnyMatrix, AnyMatrix>, Rotated<AnyMatrix>>;
 
 /// An N x K tree of up to `depth` compounds inside each other.
 inline Tree random_tree(int depth, Index n, Index k, std::mt19937& random) {
@@ -44,7 +44,7 @@ inline Tree random_tree(int depth, Index n, Index k, std::mt19937& random) {
     both.bottomRightCorner(b.rows(), b.cols()) = b;
     return both;
   };
-  const Index kind = depth == 0 ? below(4) : 4 + below(6);
+  const Index kind = depth == 0 ? below(4) : 4 + below(7);
   if (kind < 4) {
     const AnyMatrix leaf = kind == 0   ? AnyMatrix(random_matrix<Int<4, Group<16>>>(n, k, seed))
                            : kind == 1 ? AnyMatrix(random_matrix<MxFp4>(n, k, seed))
@@ -94,6 +94,24 @@ inline Tree random_tree(int depth, Index n, Index k, std::mt19937& random) {
         tree.values(to, at) = a.values(i, j);
         tree.sizes(to, at) = a.sizes(i, j);
       }
+    }
+    return tree;
+  }
+  if (kind == 9) {
+    const Tree a = child(n, k);
+    const auto kind_of = [&] { return below(2) == 0 ? RotationKind::Hadamard : RotationKind::Kronecker; };
+    const Index sides = below(4);
+    const Rotation left(sides & 1 ? n : 0, seed, kind_of()), right(sides & 2 ? k : 0, seed, kind_of());
+    Tree tree{Rotated(a.matrix, left, right), a.values, a.sizes};
+    if (sides & 1) {
+      left.apply_transposed_in_place(tree.values);
+      tree.sizes.rowwise() = tree.sizes.colwise().norm().eval();
+    }
+    if (sides & 2) {
+      tree.values.transposeInPlace();
+      right.apply_transposed_in_place(tree.values);
+      tree.values.transposeInPlace();
+      tree.sizes.colwise() = tree.sizes.rowwise().norm().eval();
     }
     return tree;
   }

@@ -168,13 +168,15 @@ void multiply(const W& w, const X& x, Outputs y, const GemmOptions& options, con
 ///     Sum, ColumnSplit   the first product, then the second is added
 ///     Scaled             the left scales multiply sums, the right ones X, each rounded to float
 ///     LowRank            U (V X), V X rounded to float
+///     Rotated            U^T (A (V X)), V X and A (V X) rounded to float
 ///
 /// so that |error| <= (terms + roundings on the way) eps |W| |X|, absolute values taken of each part. Results do not
 /// depend on the number of threads. Epilogue as for QuantizedMatrix.
 ///
 /// Memory taken, beside what products of the parts take: X as floats where it is no column-major matrix of floats; X
-/// again (scaled or reordered) at each Scaled with right scales and each Permuted with a column order; r x M floats at
-/// each LowRank; Y again at each Permuted with a row order, and where an activation is accumulated.
+/// again (scaled, reordered or rotated) at each Scaled with right scales, Permuted with a column order and Rotated with
+/// a rotation on the right; r x M floats at each LowRank; Y again at each Permuted with a row order and Rotated with a
+/// rotation on the left, and where an activation is accumulated.
 ///
 /// Throws std::invalid_argument, before anything is written, on shapes that do not fit, a NaN or infinity in X, fewer
 /// than 1 thread, an instruction set that the CPU lacks, a workspace in use, and Y overlapping X, W, bias or scale;
@@ -198,8 +200,9 @@ void gemm(const W& w, const Eigen::MatrixBase<Derived>& x, Eigen::Ref<Eigen::Mat
 
 /// Y = W * X for quantized activations. Each QuantizedMatrix in W multiplies as its own product does, in integer
 /// arithmetic where its format allows. X keeps its integers through ColumnSplit and Permuted, unless its scales are
-/// shared by groups of inputs that a split cuts or a column order mixes. There, and at Dense, Sparse, right scales and
-/// the U of LowRank, the dequantized X, or what has become of it, is multiplied in float arithmetic. The rest as above.
+/// shared by groups of inputs that a split cuts or a column order mixes. There, and at Dense, Sparse, right scales, the
+/// right side of Rotated and the U of LowRank, the dequantized X, or what has become of it, is multiplied in float
+/// arithmetic. The rest as above.
 template <LowBitMatrix W, class A, unsigned Baseline = isa::baseline>
   requires(!is_quantized_matrix<W>)
 void gemm(const W& w, const QuantizedActivations<A>& x, Eigen::Ref<Eigen::MatrixXf> y, const GemmOptions& options = {},

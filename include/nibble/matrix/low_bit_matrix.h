@@ -19,8 +19,8 @@ concept WeightMatrix = requires(const M& m) {
 };
 
 /// A matrix of weights as a value that knows its memory and its file. QuantizedMatrix, Dense, Sparse, every compound of
-/// them (Sum, Scaled, RowSplit, ColumnSplit, Permuted, LowRank) and AnyMatrix are such. M::load(stream) reads what save
-/// wrote. Products are in kernels/compounds.h.
+/// them (Sum, Scaled, RowSplit, ColumnSplit, Permuted, LowRank, Rotated) and AnyMatrix are such. M::load(stream) reads
+/// what save wrote. Products are in kernels/compounds.h.
 template <class M>
 concept LowBitMatrix = WeightMatrix<M> && requires(const M& m, std::ostream& out) {
   { m.bytes() } -> std::convertible_to<Index>;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "nibble/quantize.h"
+#include "nibble/rounding/bias.h"
 #include "nibble/rounding/cholesky.h"
 #include "nibble/rounding/column_solver.h"
 #include "nibble/rounding/curvature.h"

@@ -5,10 +5,11 @@
 
 namespace nibble {
 
-/// (W - Q) mu, N numbers: added to the bias of a layer whose weights W (N x K, any dense expression) became Q (a low-bit
-/// matrix or a dense expression), it makes the outputs' mean error 0 on the samples of the Hessian, whose mean is mu.
-/// Their mean squared error, summed over outputs, is then tr(E H E^T) / 2 with E = W - Q and H = hessian.centred();
-/// weights are best rounded with that. Throws std::invalid_argument where shapes differ or the mean is not known.
+/// (W - Q) mu, N numbers: added to the bias of a layer whose weights W (N x K, any dense expression) became Q (a
+/// low-bit matrix or a dense expression), it makes the outputs' mean error 0 on the samples of the Hessian, whose mean
+/// is mu. Their mean squared error, summed over outputs, is then tr(E H E^T) / 2 with E = W - Q and H =
+/// hessian.centred(): what weights that have their bias corrected are best rounded with. Throws std::invalid_argument
+/// where shapes differ or the mean is not known.
 /// Source: Nagel et al., "Data-free quantization through weight equalization and bias correction", 2019, section 4.2.
 template <class Derived, class Q>
 Eigen::VectorXf corrected_bias(const Eigen::MatrixBase<Derived>& w, const Q& q, const Hessian& hessian) {

@@ -46,8 +46,8 @@ class Hessian {
     add(x);
   }
 
-  /// That whose matrix is known, as if from `samples` samples, whose mean is not. Throws std::invalid_argument unless it is square,
-  /// finite, symmetric to 1e-5 of its largest element, without negative diagonal elements.
+  /// That whose matrix is known, as if from `samples` samples, whose mean is not. Throws std::invalid_argument unless
+  /// it is square, finite, symmetric to 1e-5 of its largest element, without negative diagonal elements.
   template <class Derived>
   static Hessian from_matrix(const Eigen::MatrixBase<Derived>& matrix, Index samples = 1, HessianOptions options = {}) {
     const Eigen::MatrixXd h = matrix.template cast<double>();
@@ -219,9 +219,9 @@ class Hessian {
     return made;
   }
 
-  /// Writes "NIBBLEHS", u32 version, u32 1 where the mean is known, else 0, u64 inputs, u64 samples, f64 sum of weights,
-  /// then in doubles the sum of w x x^T, its lower triangle column by column, and where the mean is known the sum of
-  /// w x. Little-endian. Throws IoError where the stream does not take them.
+  /// Writes "NIBBLEHS", u32 version, u32 1 where the mean is known, else 0, u64 inputs, u64 samples, f64 sum of
+  /// weights, then in doubles the sum of w x x^T, its lower triangle column by column, and where the mean is known the
+  /// sum of w x. Little-endian. Throws IoError where the stream does not take them.
   void save(std::ostream& out) const {
     static_assert(std::endian::native == std::endian::little, "files are little-endian");
     const Head head{.has_mean = has_mean(),

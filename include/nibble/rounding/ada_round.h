@@ -26,8 +26,8 @@ template <class T> T inverse_rectified_sigmoid(T h) {
 }
 
 /// lane_rows rows whose weights lie between a value below and one above, and move towards one of the two: the error of
-/// weight j of row r is base + h(v) step, elements [j][r] of each. The objective of a row is e H e^T + lambda sum over j
-/// of 1 - |2 h - 1|^beta. Errors are in the unit of the row.
+/// weight j of row r is base + h(v) step, elements [j][r] of each. The objective of a row is e H e^T + lambda times the
+/// sum of 1 - |2 h - 1|^beta over its weights. Errors are in the unit of the row.
 template <unsigned Baseline = isa::baseline> class SoftRows {
  public:
   AlignedArray<float> base, step, v;
@@ -110,8 +110,8 @@ template <unsigned Baseline = isa::baseline> class SoftRows {
 /// place between the values, all at once, while a regulariser draws them to one of the two; in the end the nearer one
 /// is theirs. Rows that this leaves no better than nearest rounding does stay as that has them, so that the loss of no
 /// row is above nearest's, to the rounding of floats. Weights that a value represents, and those beyond the range, keep
-/// the nearest. For any format of dim 1, equal for any number of threads. Throws std::invalid_argument where the Hessian
-/// is of another size than W's rows or has no samples, or an option is out of range; Cancelled.
+/// the nearest. For any format of dim 1, equal for any number of threads. Throws std::invalid_argument where the
+/// Hessian is of another size than W's rows or has no samples, or an option is out of range; Cancelled.
 /// Sources: Nagel et al., "Up or down? Adaptive rounding for post-training quantization", 2020 (there by minibatches,
 /// through the activation function); on grids of floats Liu et al., "LLM-FP4", 2023, and Chen et al., "Low-bitwidth
 /// floating point quantization for efficient high-quality diffusion models", 2024.

@@ -56,11 +56,10 @@ void add_losses(const LaneHessian<Baseline>& hessian, const float* errors, doubl
 }
 
 /// Gradient descent whose steps are the mean gradient of late over the root of the mean square: x -= rate m / sqrt(v),
-/// both means corrected for their start at 0. Source: Kingma and Ba, "Adam: a method for stochastic optimization", 2015.
+/// both means corrected for their start at 0. Source: Kingma and Ba, "Adam", 2015.
 template <unsigned Baseline = isa::baseline> class Adam {
  public:
-  explicit Adam(Index size)
-      : mean_(static_cast<std::size_t>(round_up(size, 16))), square_(static_cast<std::size_t>(round_up(size, 16))) {}
+  explicit Adam(Index size) : mean_(static_cast<std::size_t>(size)), square_(static_cast<std::size_t>(size)) {}
 
   /// Begins the next step.
   void begin(float rate) {

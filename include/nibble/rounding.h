@@ -2,13 +2,17 @@
 #pragma once
 
 #include "nibble/quantize.h"
+#include "nibble/rounding/ada_quant.h"
+#include "nibble/rounding/ada_round.h"
 #include "nibble/rounding/babai.h"
+#include "nibble/rounding/bias.h"
 #include "nibble/rounding/cholesky.h"
 #include "nibble/rounding/column_solver.h"
 #include "nibble/rounding/comq.h"
 #include "nibble/rounding/curvature.h"
 #include "nibble/rounding/cyclic_rounding.h"
 #include "nibble/rounding/decouple.h"
+#include "nibble/rounding/descent.h"
 #include "nibble/rounding/feedback.h"
 #include "nibble/rounding/fit_scales.h"
 #include "nibble/rounding/gptq.h"

@@ -91,6 +91,67 @@ TEST(Hessian, KeepsSizesThatFloatsWouldLose) {
   EXPECT_NEAR(h.matrix()(0, 0), 2 * (4096.0 * 4096 + 25) / 101, 1e-8);
 }
 
+TEST(Hessian, KeepsTheMean) {
+  const MatrixXf x = test::correlated_inputs(33, 1100, 41).colwise() + test::normal(33, 1, 42).col(0);
+  const Eigen::VectorXd w = Eigen::VectorXd::LinSpaced(1100, 0, 3);
+  const auto naive_mean = [&](const Eigen::VectorXd& weights) {
+    Eigen::VectorXd mean = Eigen::VectorXd::Zero(33);
+    for (Index m = 0; m < x.cols(); ++m)
+      for (Index j = 0; j < 33; ++j) mean[j] += weights[m] * static_cast<double>(x(j, m)) / weights.sum();
+    return mean;
+  };
+  const Eigen::VectorXd mean = naive_mean(Eigen::VectorXd::Ones(1100));
+  const Hessian h(x);
+  EXPECT_TRUE(h.has_mean());
+  EXPECT_LT(distance(h.mean(), mean), 1e-12);
+  EXPECT_EQ(Hessian(x, {.threads = 3}).mean(), h.mean());
+  Hessian weighted(33);
+  weighted.add(x, w);
+  EXPECT_LT(distance(weighted.mean(), naive_mean(w)), 1e-12);
+  Hessian halves(33);
+  halves.merge(Hessian(x.leftCols(500)));
+  halves.merge(Hessian(x.rightCols(600)));
+  EXPECT_LT(distance(halves.mean(), mean), 1e-12);
+  EXPECT_EQ(h.damped(0.1).mean(), h.mean());
+  const Hessian copy = halves;
+  halves.add(MatrixXf::Constant(33, 1, 1e6f));
+  EXPECT_LT(distance(copy.mean(), mean), 1e-12);
+  // Where a matrix takes part, nobody knows.
+  Hessian matrix = Hessian::from_matrix(h.matrix());
+  const std::string unknown =
+      "nibble::Hessian::mean: expected a Hessian of samples, got one from a matrix, whose mean "
+      "is not known";
+  EXPECT_EQ(test::message_of([&] { matrix.mean(); }), unknown);
+  EXPECT_EQ(test::message_of([&] { matrix.centred(); }), unknown);
+  halves.merge(matrix);
+  EXPECT_FALSE(halves.has_mean());
+  matrix.add(x);
+  EXPECT_FALSE(matrix.has_mean());
+  EXPECT_NE(test::message_of([&] { Hessian(3).mean(); }), "");
+  EXPECT_EQ(Hessian(MatrixXf(0, 5)).mean().size(), 0);
+}
+
+TEST(Hessian, Centred) {
+  for (Index k : {1, 17, 90}) {
+    const MatrixXf x = test::correlated_inputs(k, 200, 43).colwise() + test::normal(k, 1, 44).col(0);
+    const Eigen::VectorXd w = Eigen::VectorXd::LinSpaced(200, 0, 3);
+    Hessian h(k);
+    h.add(x, w);
+    const Eigen::VectorXd mean = x.cast<double>() * w / w.sum();
+    const MatrixXd less = x.cast<double>().colwise() - mean;
+    const MatrixXd exact = 2 * less * w.asDiagonal() * less.transpose() / w.sum();
+    const Hessian centred = h.centred();
+    EXPECT_LT((centred.matrix() - exact).norm(), 4e-6 * h.matrix().norm()) << k;
+    EXPECT_EQ(centred.mean(), Eigen::VectorXd::Zero(k));
+    EXPECT_EQ(centred.samples(), 200);
+    EXPECT_LT(distance(h.mean(), mean), 1e-12);
+  }
+  // Samples that are all the same leave nothing, and nothing below 0.
+  const Eigen::VectorXd nothing = Hessian(test::normal(9, 1, 45).replicate(1, 7)).centred().diagonal();
+  EXPECT_GE(nothing.minCoeff(), 0);
+  EXPECT_LT(nothing.maxCoeff(), 1e-5);
+}
+
 TEST(Hessian, CopiesAreValues) {
   const MatrixXf x = test::correlated_inputs(5, 9, 7);
   Hessian a(x);
@@ -202,15 +263,21 @@ TEST(Hessian, SavesAndLoads) {
     EXPECT_EQ(back.weight(), h.weight());
     if (k > 0) {
       EXPECT_EQ(back.matrix(), h.matrix());
+      EXPECT_EQ(back.mean(), h.mean());
     }
     for (std::size_t cut = 0; cut < bytes.size() - 1; cut += 1 + cut / 7) {
       std::stringstream part(bytes.substr(0, cut));
       EXPECT_NE(test::message_of<IoError>([&] { Hessian::load(part); }), "") << cut;
     }
   }
+  std::stringstream matrix;
+  Hessian::from_matrix(MatrixXd::Identity(3, 3)).save(matrix);
+  EXPECT_EQ(matrix.str().size(), 40u + 6 * 8);
+  EXPECT_FALSE(Hessian::load(matrix).has_mean());
   Hessian h(test::correlated_inputs(3, 7, 13));
   std::stringstream file;
   h.save(file);
+  EXPECT_EQ(file.str().size(), 40u + 6 * 8 + 3 * 8);
   const auto broken = [&](std::size_t at, const std::string& with) {
     std::string bytes = file.str();
     bytes.replace(at, with.size(), with);
@@ -224,6 +291,8 @@ TEST(Hessian, SavesAndLoads) {
   EXPECT_NE(broken(18, "\xf0").find("ends early"), std::string::npos);
   EXPECT_NE(broken(32, nan).find("weights"), std::string::npos);
   EXPECT_NE(broken(48, nan).find("not finite"), std::string::npos);
+  EXPECT_NE(broken(40 + 6 * 8 + 16, nan).find("not finite"), std::string::npos);
+  EXPECT_NE(broken(12, "\2").find("version"), std::string::npos);
   EXPECT_NE(broken(40, std::string("\0\0\0\0\0\0\xf0\xbf", 8)).find("negative"), std::string::npos);
 }
 

@@ -1,4 +1,4 @@
-// Hessian: the second moments of a layer's inputs, gathered batch by batch, and their factorisations.
+// Hessian: the moments of a layer's inputs, gathered batch by batch, and the factorisations of the second.
 #pragma once
 
 #include <algorithm>
@@ -24,7 +24,8 @@ struct HessianOptions {
 };
 
 /// The Hessian of the squared error of a linear layer's outputs: H = sum of 2 w x x^T / sum of w over the samples x of
-/// its K inputs, whose weights w are 1 unless given. Products are floats, sums over more than 512 samples doubles.
+/// its K inputs, whose weights w are 1 unless given; beside it their mean. Products are floats, sums over more than 512
+/// samples doubles; the mean is double throughout.
 /// A value: copies share memory until one of them changes. Constant members may be called by many threads at once.
 /// Sources: Frantar et al., "GPTQ", 2023; for the weights Sung et al., "RSQ", 2025.
 class Hessian {
@@ -35,6 +36,7 @@ class Hessian {
     check_parallel("Hessian", {options_.threads, options_.executor});
     state_ = std::make_shared<State>();
     state_->sum = Eigen::MatrixXd::Zero(inputs, inputs);
+    state_->first = Eigen::VectorXd::Zero(inputs);
   }
 
   /// That of the samples X (K x M, any dense expression), as `add` makes it.
@@ -44,8 +46,8 @@ class Hessian {
     add(x);
   }
 
-  /// That whose matrix is known, as if from `samples` samples. Throws std::invalid_argument unless it is square,
-  /// finite, symmetric to 1e-5 of its largest element, without negative diagonal elements.
+  /// That whose matrix is known, as if from `samples` samples, whose mean is not. Throws std::invalid_argument unless
+  /// it is square, finite, symmetric to 1e-5 of its largest element, without negative diagonal elements.
   template <class Derived>
   static Hessian from_matrix(const Eigen::MatrixBase<Derived>& matrix, Index samples = 1, HessianOptions options = {}) {
     const Eigen::MatrixXd h = matrix.template cast<double>();
@@ -64,6 +66,7 @@ class Hessian {
     result.state_->sum = (h + h.transpose()) * (static_cast<double>(samples) / 4);
     result.state_->samples = samples;
     result.state_->weight = static_cast<double>(samples);
+    result.state_->has_mean = false;
     return result;
   }
 
@@ -98,6 +101,8 @@ class Hessian {
     const std::shared_ptr<State> added = other.state_;
     State& state = own();
     state.sum += added->sum;
+    state.first += added->first;
+    state.has_mean = state.has_mean && added->has_mean;
     state.samples += added->samples;
     state.weight += added->weight;
   }
@@ -111,6 +116,31 @@ class Hessian {
   template <unsigned Baseline = isa::baseline> Eigen::VectorXd diagonal() const {
     return state_->sum.diagonal() * scale("Hessian::diagonal");
   }
+<<<<<<< HEAD
+=======
+
+  /// Whether the mean of the samples is known: unless this comes, even in part, of `from_matrix`.
+  bool has_mean() const { return state_->has_mean; }
+  /// The mean of the samples, by their weights: K numbers. Throws std::invalid_argument where it is not known or there
+  /// are no samples that count.
+  template <unsigned Baseline = isa::baseline> Eigen::VectorXd mean() const {
+    const double factor = scale("Hessian::mean") / 2;
+    if (!has_mean()) invalid("Hessian::mean", "a Hessian of samples", "one from a matrix, whose mean is not known");
+    return state_->first * factor;
+  }
+  /// The Hessian of the samples less their mean mu, H - 2 mu mu^T: that of a layer whose bias makes good the mean error
+  /// of its outputs (corrected_bias). Differences of float sums: of no use where an input varies by less than some 1e-3
+  /// of its mean. Damping stays. Throws as `mean` does.
+  template <unsigned Baseline = isa::baseline> Hessian centred() const {
+    const Eigen::VectorXd mu = mean();
+    Hessian result = *this;
+    State& state = result.own();
+    state.sum.template selfadjointView<Eigen::Lower>().rankUpdate(mu, -weight());
+    state.sum.diagonal() = state.sum.diagonal().cwiseMax(0.0).eval();
+    state.first.setZero();
+    return result;
+  }
+>>>>>>> learn
 
   /// tr(E H E^T) of an N x K matrix, in double.
   template <unsigned Baseline = isa::baseline> double quadratic_form(const Eigen::MatrixXd& e) const {
@@ -192,16 +222,20 @@ class Hessian {
     return made;
   }
 
-  /// Writes "NIBBLEHS", u32 version, u32 0, u64 inputs, u64 samples, f64 sum of weights, then the sum of w x x^T, its
-  /// lower triangle column by column, in doubles. Little-endian. Throws IoError where the stream does not take them.
+  /// Writes "NIBBLEHS", u32 version, u32 1 where the mean is known, else 0, u64 inputs, u64 samples, f64 sum of
+  /// weights, then in doubles the sum of w x x^T, its lower triangle column by column, and where the mean is known the
+  /// sum of w x. Little-endian. Throws IoError where the stream does not take them.
   void save(std::ostream& out) const {
     static_assert(std::endian::native == std::endian::little, "files are little-endian");
-    const Head head{.inputs = static_cast<std::uint64_t>(inputs()),
+    const Head head{.has_mean = has_mean(),
+                    .inputs = static_cast<std::uint64_t>(inputs()),
                     .samples = static_cast<std::uint64_t>(samples()),
                     .weight = weight()};
     out.write(reinterpret_cast<const char*>(&head), sizeof head);
     for (Index j = 0; j < inputs(); ++j)
       out.write(reinterpret_cast<const char*>(&state_->sum(j, j)), (inputs() - j) * static_cast<Index>(sizeof(double)));
+    if (has_mean())
+      out.write(reinterpret_cast<const char*>(state_->first.data()), inputs() * static_cast<Index>(sizeof(double)));
     if (!out.flush()) raise(IoError("<stream>", 0, "cannot write a Hessian"));
   }
 
@@ -217,33 +251,39 @@ class Hessian {
     in.read(reinterpret_cast<char*>(&head), sizeof head);
     expect(in.gcount() == sizeof head, text("expected a header of ", sizeof head, " bytes, got ", in.gcount()));
     expect(std::memcmp(head.magic, sample.magic, 8) == 0, "not a nibble Hessian");
-    expect(head.version == sample.version && head.reserved == 0, "not version 1");
+    expect(head.version == sample.version && head.has_mean <= 1, "not version 1");
     expect(head.inputs < (std::uint64_t{1} << 24) && head.samples < (std::uint64_t{1} << 62), "sizes out of range");
     expect(head.weight >= 0 && std::isfinite(head.weight) && (head.weight == 0 || head.samples > 0),
            "a sum of weights that is none");
     at = sizeof head;
     const auto k = static_cast<Index>(head.inputs);
-    std::vector<std::vector<double>> columns;  // no K x K matrix before all of it has arrived
-    for (Index j = 0; j < k; ++j) {
-      std::vector<double> column;
-      while (static_cast<Index>(column.size()) < k - j) {
-        const auto have = static_cast<Index>(column.size()), want = std::min<Index>(k - j - have, 1 << 16);
-        column.resize(static_cast<std::size_t>(have + want));
-        in.read(reinterpret_cast<char*>(column.data() + have), want * static_cast<Index>(sizeof(double)));
+    const auto read = [&](Index count) {
+      std::vector<double> values;
+      while (static_cast<Index>(values.size()) < count) {
+        const auto have = static_cast<Index>(values.size()), want = std::min<Index>(count - have, 1 << 16);
+        values.resize(static_cast<std::size_t>(have + want));
+        in.read(reinterpret_cast<char*>(values.data() + have), want * static_cast<Index>(sizeof(double)));
         at += static_cast<std::uint64_t>(in.gcount());
         expect(in.gcount() == want * static_cast<Index>(sizeof(double)), "the Hessian ends early");
       }
-      expect(std::all_of(column.begin(), column.end(), [](double x) { return std::isfinite(x); }),
+      expect(std::all_of(values.begin(), values.end(), [](double x) { return std::isfinite(x); }),
              "an element is not finite");
-      expect(column[0] >= 0, "a diagonal element is negative");
-      columns.push_back(std::move(column));
+      return values;
+    };
+    std::vector<std::vector<double>> columns;  // no K x K matrix before all of it has arrived
+    for (Index j = 0; j < k; ++j) {
+      columns.push_back(read(k - j));
+      expect(columns.back()[0] >= 0, "a diagonal element is negative");
     }
+    const std::vector<double> first = read(head.has_mean != 0 ? k : 0);
     Hessian result(k, std::move(options));
     for (Index j = 0; j < k; ++j) {
       auto& column = columns[static_cast<std::size_t>(j)];
       std::copy(column.begin(), column.end(), &result.state_->sum(j, j));
       std::vector<double>().swap(column);
     }
+    std::copy(first.begin(), first.end(), result.state_->first.data());
+    result.state_->has_mean = head.has_mean != 0;
     result.state_->samples = static_cast<Index>(head.samples);
     result.state_->weight = head.weight;
     return result;
@@ -255,7 +295,9 @@ class Hessian {
     std::shared_ptr<const rounding::Feedback> feedback;
   };
   struct State {
-    Eigen::MatrixXd sum;  ///< of w x x^T: its lower triangle; what is above means nothing
+    Eigen::MatrixXd sum;    ///< of w x x^T: its lower triangle; what is above means nothing
+    Eigen::VectorXd first;  ///< the sum of w x
+    bool has_mean = true;   ///< whether it is that
     Index samples = 0;
     double weight = 0;
     std::mutex guard;  ///< of `factors`
@@ -263,7 +305,7 @@ class Hessian {
   };
   struct Head {
     char magic[8] = {'N', 'I', 'B', 'B', 'L', 'E', 'H', 'S'};
-    std::uint32_t version = 1, reserved = 0;
+    std::uint32_t version = 1, has_mean = 0;
     std::uint64_t inputs = 0, samples = 0;
     double weight = 0;
   };
@@ -279,6 +321,8 @@ class Hessian {
     if (state_.use_count() > 1) {
       auto copy = std::make_shared<State>();
       copy->sum = state_->sum;
+      copy->first = state_->first;
+      copy->has_mean = state_->has_mean;
       copy->samples = state_->samples;
       copy->weight = state_->weight;
       state_ = std::move(copy);
@@ -295,6 +339,8 @@ class Hessian {
     if (x.rows() != inputs()) invalid("Hessian::add", text("samples of ", inputs(), " inputs"), x.rows());
     if (!x.allFinite()) invalid("Hessian::add", "finite samples", "a NaN or an infinity");
     State& state = own();
+    for (Index m = 0; m < x.cols(); ++m)
+      state.first += (weights != nullptr ? (*weights)[m] : 1.0) * x.col(m).cast<double>();
     constexpr Index batch = 512;
     const Parallel parallel{options_.threads, options_.executor};
     Eigen::MatrixXf part;

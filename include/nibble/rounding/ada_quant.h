@@ -225,7 +225,7 @@ struct AdaQuant {
     check(w.cols());
     constexpr Index lane = kernels::lane_rows;
     const Index blocks = w.cols() > 0 ? (w.rows() + lane - 1) / lane : 0;
-    rounding::Steps steps("AdaQuant", options.progress, blocks * options.iterations);
+    rounding::SharedProgress steps("AdaQuant", options.progress, blocks * options.iterations);
     if (blocks == 0) return;
     if (!(hessian.weight() > 0))
       invalid("AdaQuant", "a Hessian of samples that count", text(hessian.samples(), " samples"));
@@ -240,7 +240,7 @@ struct AdaQuant {
           const float pace = 1 - static_cast<float>(i) / static_cast<float>(options.iterations);
           rows.step(pace * options.rate, pace * options.scale_rate);
           rows.round();
-          steps.take(1);
+          steps.advance(1);
         }
         rows.store();
       }

@@ -125,7 +125,7 @@ struct AdaRound {
     check(w.cols());
     constexpr Index lane = kernels::lane_rows;
     const Index blocks = w.cols() > 0 ? (w.rows() + lane - 1) / lane : 0;
-    rounding::Steps steps("AdaRound", options.progress, blocks * options.iterations);
+    rounding::SharedProgress steps("AdaRound", options.progress, blocks * options.iterations);
     if (blocks == 0) return;
     if (!(hessian.weight() > 0))
       invalid("AdaRound", "a Hessian of samples that count", text(hessian.samples(), " samples"));
@@ -153,7 +153,7 @@ struct AdaRound {
   /// Learns the codes of the rows first .. first + count - 1, which are nearest's, at most lane_rows.
   template <class S>
   void learn(const RowMajorMatrixXf& w, Index first, Index count, const rounding::LaneHessian<>& h,
-             const rounding::LevelsOf<S>& levels, Parts<S>& parts, rounding::Steps& steps) const {
+             const rounding::LevelsOf<S>& levels, Parts<S>& parts, rounding::SharedProgress& steps) const {
     constexpr Index lane = kernels::lane_rows;
     const Index k = w.cols();
     const auto size = static_cast<std::size_t>(k * lane);
@@ -199,7 +199,7 @@ struct AdaRound {
     }
     std::vector<double> nearest(lane), learned(lane);
     rounding::add_losses(h, rounded.data(), nearest.data());
-    rows.descend(options, [&] { steps.take(1); });
+    rows.descend(options, [&] { steps.advance(1); });
     for (Index j = 0; j < k; ++j)
       for (Index r = 0; r < count; ++r) {
         const Index at = j * lane + r;

@@ -111,7 +111,7 @@ struct Babai {
   void round_widening(const RowMajorMatrixXf& w, const Rule& rule, Parts<S>& parts, const ColumnOptions& backwards,
                       const Parallel& parallel) const {
     constexpr Index height = kernels::lane_rows;
-    rounding::RowProgress progress("Babai", options.progress, w.rows() * (1 + widen));
+    rounding::SharedProgress progress("Babai", options.progress, w.rows() * (1 + widen));
     const auto plan = rounding::plan_columns<S>("Babai", w, hessian, backwards, parallel);
     choose_groups(w, rule, parts, parallel);
     rounding::ClippingWatch<S> watch(parts);

@@ -4,7 +4,7 @@
 
 #include "nibble/quantize.h"
 #include "nibble/rounding/hessian.h"
-#include "nibble/rounding/row_progress.h"
+#include "nibble/rounding/shared_progress.h"
 
 namespace nibble {
 
@@ -263,7 +263,7 @@ template <class S, class Rule, class EncodeOf> class ColumnSolver {
 template <class S, class Rule, class EncodeOf>
 std::vector<double> solve_rows(const RowMajorMatrixXf& w, const Rule& rule, Parts<S>& parts, const ColumnPlan& plan,
                                const EncodeOf& encode_of, const std::vector<Index>& runs, const Parallel& parallel,
-                               RowProgress& progress) {
+                               SharedProgress& progress) {
   using Solver = ColumnSolver<S, Rule, EncodeOf>;
   std::vector<double> losses(runs.size());
   parallel_for(static_cast<Index>(runs.size()), parallel, [&](Index begin, Index end) {
@@ -301,7 +301,7 @@ void solve_columns(const char* function, const RowMajorMatrixXf& w, const Rule& 
                    const Hessian& hessian, const ColumnOptions& options, const Parallel& parallel,
                    const EncodeOf& encode_of) {
   constexpr Index height = ColumnSolver<S, Rule, EncodeOf>::rows_at_once;
-  RowProgress progress(function, options.progress, w.rows());
+  SharedProgress progress(function, options.progress, w.rows());
   const ColumnPlan plan = plan_columns<S>(function, w, hessian, options, parallel);
   double loss = 0;
   if (w.size() > 0) {

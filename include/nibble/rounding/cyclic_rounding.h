@@ -193,7 +193,7 @@ struct CyclicRounding {
     constexpr Index lane = kernels::lane_rows;
     rounding::check_refinement("CyclicRounding", w, parts, hessian);
     if (options.sweeps < 0) invalid("CyclicRounding", "at least 0 sweeps", options.sweeps);
-    rounding::RowProgress progress("CyclicRounding", options.progress, w.rows());
+    rounding::SharedProgress progress("CyclicRounding", options.progress, w.rows());
     if (w.size() == 0) return;
     Eigen::VectorXd size = hessian.diagonal();
     if (options.greedy) size = size.cwiseProduct(w.colwise().squaredNorm().transpose().cast<double>());

@@ -1,8 +1,9 @@
-// What learned roundings share: the gradient of the layer's loss, Adam, progress. Rows are learned lane_rows at a time,
+// What learned roundings share: the gradient of the layer's loss, Adam. Rows are learned lane_rows at a time,
 // side by side: element [input][row].
 #pragma once
 
 #include "nibble/rounding/hessian.h"
+#include "nibble/rounding/shared_progress.h"
 
 namespace nibble::rounding {
 
@@ -104,31 +105,6 @@ template <class S> class LevelsOf {
 
  private:
   std::vector<Levels> fixed_;
-};
-
-/// Tells a progress callback of steps that several threads take.
-class Steps {
- public:
-  Steps(const char* function, const Progress& progress, std::ptrdiff_t total)
-      : function_(function), progress_(progress), total_(total) {
-    take(0);
-  }
-  /// Throws Cancelled once the callback has returned false, to whichever thread.
-  void take(std::ptrdiff_t count) {
-    if (!progress_) return;
-    const std::lock_guard<std::mutex> lock(guard_);
-    done_ += count;
-    if (!cancelled_ && progress_(done_, total_)) return;
-    cancelled_ = true;
-    raise(Cancelled(function_));
-  }
-
- private:
-  const char* function_;
-  const Progress& progress_;
-  std::ptrdiff_t total_, done_ = 0;
-  bool cancelled_ = false;
-  std::mutex guard_;
 };
 
 }  // namespace nibble::rounding

@@ -454,7 +454,7 @@ struct FitScales {
     constexpr bool per_tensor = std::same_as<typename S::group, PerTensor>;
     rounding::check_refinement("FitScales", w, parts, hessian);
     if (options.sweeps < 0) invalid("FitScales", "at least 0 sweeps", options.sweeps);
-    rounding::RowProgress progress("FitScales", options.progress, w.rows());
+    rounding::SharedProgress progress("FitScales", options.progress, w.rows());
     if (w.size() == 0) return;
     const rounding::HessianTiles h(hessian, S::dim, rounding::runs_in(Order::InOrder, S::dim, hessian.diagonal()),
                                    parallel);

@@ -116,8 +116,6 @@ class Hessian {
   template <unsigned Baseline = isa::baseline> Eigen::VectorXd diagonal() const {
     return state_->sum.diagonal() * scale("Hessian::diagonal");
   }
-<<<<<<< HEAD
-=======
 
   /// Whether the mean of the samples is known: unless this comes, even in part, of `from_matrix`.
   bool has_mean() const { return state_->has_mean; }
@@ -140,7 +138,6 @@ class Hessian {
     state.first.setZero();
     return result;
   }
->>>>>>> learn
 
   /// tr(E H E^T) of an N x K matrix, in double.
   template <unsigned Baseline = isa::baseline> double quadratic_form(const Eigen::MatrixXd& e) const {

@@ -4,7 +4,7 @@
 #include <tuple>
 
 #include "nibble/rounding/hessian.h"
-#include "nibble/rounding/row_progress.h"
+#include "nibble/rounding/shared_progress.h"
 
 namespace nibble {
 

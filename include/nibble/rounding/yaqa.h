@@ -69,7 +69,7 @@ struct Yaqa {
     using rounding::OuterFeedback;
     constexpr Index lane = kernels::lane_rows;
     if (outputs.inputs() != w.rows()) invalid("Yaqa", text("a Hessian of ", w.rows(), " outputs"), outputs.inputs());
-    rounding::RowProgress progress("Yaqa", options.progress, w.rows());
+    rounding::SharedProgress progress("Yaqa", options.progress, w.rows());
     const auto plan = rounding::plan_columns<S>("Yaqa", w, inputs, options, parallel);
     std::vector<double> losses;
     if (w.size() > 0) {

@@ -1,4 +1,4 @@
-// RowProgress: the rows that several threads have done, told to one callback.
+// SharedProgress: the steps that several threads have done, told to one callback.
 #pragma once
 
 #include <atomic>
@@ -9,31 +9,31 @@
 namespace nibble::rounding {
 
 /// Calls `progress`, where there is one, as Progress wants to be called. `advance` throws Cancelled, in the name of
-/// `function`, to the thread that was told to end; the others see it in cancelled().
-class RowProgress {
+/// `function`, once the callback has returned false; loops can ask cancelled(), too.
+class SharedProgress {
  public:
-  RowProgress(const char* function, const Progress& progress, std::ptrdiff_t rows)
-      : function_(function), progress_(progress), rows_(rows) {
+  SharedProgress(const char* function, const Progress& progress, std::ptrdiff_t steps)
+      : function_(function), progress_(progress), steps_(steps) {
     advance(0);
   }
-  void advance(std::ptrdiff_t rows) {
+  void advance(std::ptrdiff_t steps) {
     if (!progress_) return;
     const std::lock_guard<std::mutex> lock(guard_);
-    done_ += rows;
-    if (cancelled_ || progress_(done_, rows_)) return;
+    done_ += steps;
+    if (!cancelled_ && progress_(done_, steps_)) return;
     cancelled_ = true;
     raise(Cancelled(function_));
   }
-  /// The last call, where less was to do than the number of rows.
+  /// The last call, where there was less to do than foreseen.
   void finish() {
-    if (done_ < rows_) advance(rows_ - done_);
+    if (done_ < steps_) advance(steps_ - done_);
   }
   bool cancelled() const { return cancelled_; }
 
  private:
   const char* function_;
   const Progress& progress_;
-  std::ptrdiff_t rows_, done_ = 0;
+  std::ptrdiff_t steps_, done_ = 0;
   std::atomic<bool> cancelled_ = false;
   std::mutex guard_;
 };

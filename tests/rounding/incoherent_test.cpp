@@ -58,8 +58,10 @@ TEST(Incoherent, LossIsThatOfTheRotatedProblem) {
         // In the basis of Q: U (W / d) V^T against Q, under V (d H d) V^T.
         const MatrixXd u = dense(inner.left()), v = dense(inner.right());
         const Eigen::VectorXd d = rescale ? q.right().cast<double>().eval() : Eigen::VectorXd::Ones(k).eval();
-        const MatrixXd target = u * w.cast<double>() * d.cwiseInverse().asDiagonal() * v.transpose();
-        const MatrixXd turned = v * d.asDiagonal() * h.matrix() * d.asDiagonal() * v.transpose();
+        const MatrixXd balanced = w.cast<double>() * d.cwiseInverse().asDiagonal();
+        const MatrixXd target = oracle::product(oracle::product(u, balanced), v.transpose());
+        const MatrixXd scaled = d.asDiagonal() * h.matrix() * d.asDiagonal();
+        const MatrixXd turned = oracle::product(oracle::product(v, scaled), v.transpose());
         const double inside = oracle::loss(target - inner.matrix().dequantize().cast<double>(), turned);
         EXPECT_NEAR(proxy_loss(w, q, h), inside, 1e-4 * inside + 1e-12) << n << " x " << k;
         // The codes are those of the rotated problem.

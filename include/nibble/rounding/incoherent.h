@@ -53,7 +53,7 @@ struct IncoherentOptions {
 template <class S> using Incoherent = Scaled<Rotated<QuantizedMatrix<S>>>;
 
 /// QuIP: quantizes W (N x K) as U^T Q V, U and V random rotations of outputs and inputs. Q is U W V^T, whose scales
-/// `rule` chooses and whose codes round(H'), a rounding that is made of the Hessian V H V^T of the rotated inputs, as in
+/// `rule` chooses and whose codes round(H'), a rounding made of the Hessian V H V^T of the rotated inputs, as in
 ///
 ///     quantize_incoherent<Int<3>>(W, H, [](const Hessian& h) { return Gptq{h}; })
 ///

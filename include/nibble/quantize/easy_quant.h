@@ -111,7 +111,8 @@ EasyQuantized<S> easy_quant(const Eigen::MatrixBase<DW>& w, const Eigen::MatrixB
     std::vector<detail::Agreement> each;
     detail::Agreement all;
     for (Index g = 0; g < groups; ++g) {
-      each.emplace_back(exact.middleRows(g * height, height), rounded.middleRows(g * height, height) * now);
+      each.push_back(
+          detail::Agreement(exact.middleRows(g * height, height), rounded.middleRows(g * height, height) * now));
       all.replace({}, each.back());
     }
     for (Index g = 0; g < groups; ++g) {

@@ -18,7 +18,7 @@ template <class S> void expect_monotone() {
   const auto q = quantize<S>(w, DecoupleQ{h, {.rounds = 5, .losses = &losses}});
   ASSERT_GT(losses.size(), 2u);
   const auto exact = [&](const QuantizedMatrix<S>& m) {
-    return oracle::loss(w.cast<double>() - Eigen::MatrixXd(m.dequantize().cast<double>()), h.matrix());
+    return oracle::loss(w.cast<double>() - Eigen::MatrixXd(Eigen::MatrixXf(m.dequantize()).cast<double>()), h.matrix());
   };
   EXPECT_NEAR(losses.front(), exact(quantize<S>(w, Gptq{h})), 1e-9 * losses.front());
   EXPECT_NEAR(losses.back(), exact(q), 1e-9 * losses.front());

@@ -32,8 +32,8 @@ template <class S> bool same_codes_and_scales(const Parts<S>& a, const Parts<S>&
 
 /// From the nearest codes under the scales of the rule, in turn one sweep of CyclicRounding and FitScales: tr(E H E^T),
 /// H undamped, falls from step to step. Throws as they do, in their names.
-/// Source: Zhang et al., "COMQ: a backpropagation-free algorithm for post-training quantization", 2024 (there the greedy
-/// order is each row's own, by H_jj w_j^2, and scales have no format).
+/// Source: Zhang et al., "COMQ: a backpropagation-free algorithm for post-training quantization", 2024 (there each row
+/// has a greedy order of its own, by H_jj w_j^2, errors start at 0 and scales have no format).
 struct Comq {
   Hessian hessian;
   ComqOptions options = {};

@@ -178,13 +178,14 @@ template <unsigned Baseline = isa::baseline> Eigen::MatrixXd inverses_of_runs(co
 }  // namespace rounding
 
 /// Coordinate descent on the codes: sweeps over the inputs of each row, in which the code of an input, or of a run of
-/// `dim` inputs, becomes the one nearest to what is best while all others stay, w_j + sum over i != j of e_i H_ij / H_jj
-/// with e = w - q, where that lowers tr(E H E^T), H undamped. Scales stay. A run's values are best at q + e H H_bb^-1;
-/// besides it those that are best for one of its inputs alone are tried. Inputs that were always 0 go to the nearest
-/// value. A sweep costs N K^2 multiplications. Results depend neither on threads nor on the instruction set. Throws
-/// std::invalid_argument where the Hessian is of another size than W's rows or has no samples, and on fewer than 0
-/// sweeps; Cancelled.
-/// Sources: Behdin et al., "QuantEase", 2023; Zhang et al., "COMQ", 2024 (the greedy order; there each row has its own).
+/// `dim` inputs, becomes the one nearest to what is best while all others stay, w_j + sum over i != j of
+/// e_i H_ij / H_jj with e = w - q, where that lowers tr(E H E^T). Scales stay. A run's values are best at
+/// q + e H H_bb^-1; besides it those that are best for one of its inputs alone are tried. Inputs that were always 0
+/// go to the nearest value. H is as given: with few samples per input, hessian.damped(0.05) keeps codes from suiting
+/// these samples only. A sweep costs N K^2 multiplications. Results depend neither on threads nor on the instruction
+/// set. Throws std::invalid_argument where the Hessian is of another size than W's rows or has no samples, and on
+/// fewer than 0 sweeps; Cancelled.
+/// Sources: Behdin et al., "QuantEase", 2023; Zhang et al., "COMQ", 2024 (the greedy order, there each row's own).
 struct CyclicRounding {
   Hessian hessian;
   CyclicOptions options = {};

@@ -30,9 +30,9 @@ template <class S> struct HeldScales {
 
 }  // namespace rounding
 
-/// From GPTQ's codes and scales on, in turn: for given codes, scales and zero points by FitScales; for given scales, new
-/// codes by the column solver and CyclicRounding, which a row keeps where its loss falls, and CyclicRounding of the codes
-/// it has. So tr(E H E^T), H undamped, falls from round to round and ends no higher than GPTQ's. Throws as they do, in
+/// From GPTQ's codes and scales on, in turn: for given codes, scales and zero points by FitScales; for given scales,
+/// CyclicRounding of the codes that a row has, or new ones by the column solver and CyclicRounding where they are
+/// better. So tr(E H E^T), H undamped, falls from round to round and ends no higher than GPTQ's. Throws as they do, in
 /// their names.
 /// Source: Guo et al., "decoupleQ: towards 2-bit post-training uniform quantization via decoupling parameters into
 /// integer and floating points", 2024 (there codes come from projected gradients, zero points are real numbers).

@@ -60,8 +60,8 @@ template <class S> class StorableScales {
   std::vector<Level<format>> levels_;
 };
 
-/// x with A x = b, A positive semidefinite, by conjugate gradients from 0 on: however many steps are done, x A x - 2 b x
-/// falls. Elements whose diagonal is 0 stay 0.
+/// x with A x = b, A positive semidefinite, by conjugate gradients from 0 on: with each step x A x - 2 b x falls.
+/// Elements whose diagonal is 0 stay 0.
 template <unsigned Baseline = isa::baseline>
 Eigen::VectorXd conjugate_gradients(const Eigen::MatrixXd& a, const Eigen::VectorXd& b) {
   const Eigen::VectorXd diagonal = a.diagonal();
@@ -438,9 +438,11 @@ template <class S> class ScaleSystems {
 }  // namespace rounding
 
 /// Least squares for the scales, codes fixed: weights are s_g c_g with c = decode(code) - zero, and the s of all groups
-/// of a row that give the least tr(E H E^T), H undamped, solve c_g^T H c_h s_h = c_g^T H w. They are rounded to what the
-/// scheme can store under its super-scales, which stay as tables do, and improved one after the other, each to a
-/// neighbour of where its parabola has its least value, zero points by -1, 0 or 1 with it. A row's loss never grows.
+/// of a row that give the least tr(E H E^T), H as given, solve c_g^T H c_h s_h = c_g^T H w. They are rounded to what
+/// the scheme can store under its super-scales, which stay as tables do, and improved one after the other, each to a
+/// neighbour of where its parabola has its least value, zero points by -1, 0 or 1 with it. Where zero points may
+/// move, this is also done from the scales as they are and from the zero points that would be best were they real, and
+/// the best is kept. A row's loss never grows.
 /// Groups whose codes are all 0 keep their scale. Per tensor, one scale for all rows. Costs 1.5 N K^2 multiplications
 /// and those of N systems of K / group unknowns, of which 48 and two copies are in memory at a time for each thread.
 /// Throws std::invalid_argument where the Hessian is of another size than W's rows or has no samples; Cancelled.

@@ -78,7 +78,7 @@ template <class S> class StraightRows {
           for (Index d = 0; d < count; ++d) {
             const Index e = (j + d) * lane + r;
             errors_.data()[e] = in_units(value[d] - w_(first_ + r, j + d));
-            by_scale_.data()[e] = in_units(beyond != 0 ? value[d] : value[d] - x[d]);
+            values_.data()[e] = in_units(value[d]);
             beyond_.data()[e] = beyond;
           }
         });
@@ -98,9 +98,8 @@ template <class S> class StraightRows {
     }
   }
 
-  /// The slopes of e H e^T there by moves ([input][row]) and by the logarithms of scales ([group][row]), did values
-  /// keep their distance to the weights in units of the scale. Weights out of the range have a slope only towards it,
-  /// and values there are constants in units of the scale.
+  /// The slopes of e H e^T there by moves ([input][row]), did values move as their weights do, and by the logarithms of
+  /// scales ([group][row]), did codes stay. Weights out of the range have a slope only towards it.
   struct Slopes {
     const float *moves, *log_scales;
   };
@@ -112,7 +111,7 @@ template <class S> class StraightRows {
         float slope = 0;
         for (Index e = from * lane + r; e < (from + inputs) * lane; e += lane) {
           const float product = 2 * products_.data()[e];
-          slope += product * by_scale_.data()[e];
+          slope += product * values_.data()[e];
           move_slopes_.data()[e] = product * beyond_.data()[e] < 0 ? 0.0f : product * distance;
         }
         scale_slopes_.data()[g * lane + r] = slope;
@@ -197,8 +196,7 @@ template <class S> class StraightRows {
   std::array<double, lane> units_{};   ///< of errors
   std::array<double, lane> least_{};   ///< losses of the best roundings
   Floats moves_{size_}, best_{size_};  ///< the moves now and of the best rounding
-  Floats errors_{size_}, products_{size_};
-  Floats by_scale_{size_};             ///< how values change with the logarithms of their scales
+  Floats values_{size_}, errors_{size_}, products_{size_};
   Floats beyond_{size_};               ///< 1 where a weight has left the range upwards, -1 downwards
   Floats log_scales_{groups_ * lane};  ///< [group][row]
   Floats move_slopes_{size_}, scale_slopes_{groups_ * lane};
@@ -208,12 +206,13 @@ template <class S> class StraightRows {
 }  // namespace rounding
 
 /// Learns codes and scales so that the outputs on the Hessian's samples come out best: tr(E H E^T) with E = W - Q. From
-/// W and the rule's scales on, weights and scales take gradient steps as if rounding were the identity, and of all the
-/// roundings on the way each row keeps the best: its loss is never above nearest's, to the rounding of floats. A code
-/// may end at any value, not only next to its weight. Scales are those that the scheme can store, at every step;
-/// super-scales, zero points, choices and tables stay as they are, and so does a scale of the whole tensor. For formats
-/// of any dim, equal for any number of threads. Throws std::invalid_argument where the Hessian is of another size than
-/// W's rows, has no samples or, with `bias`, no mean, or an option is out of range; Cancelled.
+/// W and the rule's scales on, both take gradient steps, weights as if rounding were the identity and scales as if codes
+/// were constants, and of all the roundings on the way each row keeps the best: its loss is never above nearest's, to
+/// the rounding of floats. A code may end at any value, not only next to its weight. Scales are those that the scheme
+/// can store, at every step; super-scales, zero points, choices and tables stay as they are, and so does a scale of the
+/// whole tensor. For formats of any dim, equal for any number of threads. Throws std::invalid_argument where the
+/// Hessian is of another size than W's rows, has no samples or, with `bias`, no mean, or an option is out of range;
+/// Cancelled.
 /// Source: Hubara et al., "Accurate post training quantization with small calibration sets" (also "Improving post
 /// training neural quantization: layer-wise calibration and integer programming"), 2021, section 3.
 struct AdaQuant {

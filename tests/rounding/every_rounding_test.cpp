@@ -11,9 +11,8 @@ namespace nibble {
 namespace {
 
 template <class S> class EveryRounding : public testing::Test {};
-using Schemes = testing::Types<Int<3>, UInt<2, PerTensor>, UInt<4, Group<16>>, Int<4, Group<128>, formats::Half>,
-                               Codebook<2, Group<32>, PerTensor>, MxFp4, NvFp4, BitMod<3, Group<32>>, Progressive<32>,
-                               Scheme<formats::Pair11, Group<32>>>;
+using Schemes = testing::Types<Int<3>, UInt<2, PerTensor>, UInt<4, Group<16>>, Codebook<2, Group<32>, PerTensor>, MxFp4,
+                               NvFp4, BitMod<3, Group<32>>, Scheme<formats::Pair11, Group<32>>>;
 TYPED_TEST_SUITE(EveryRounding, Schemes);
 
 TYPED_TEST(EveryRounding, IsNoWorseThanNearest) {
@@ -30,13 +29,13 @@ TYPED_TEST(EveryRounding, IsNoWorseThanNearest) {
       const Eigen::MatrixXd e = w.cast<double>() - q.dequantize().template cast<double>();
       return (outputs.matrix() * e * h.matrix() * e.transpose()).trace();
     };
-    const auto check = [&](const auto& rounding, const auto& loss, const char* name) {
+    const auto check = [&](const auto& rounding, const auto& loss, const char* name, double tolerance = 1.01) {
       SCOPED_TRACE(text(S::name(), ' ', k, ' ', name));
       // The constructor of QuantizedMatrix has checked that codes, scales and choices are in range.
       const auto q = quantize<S>(w, rounding);
       ASSERT_TRUE(q.dequantize().allFinite());
       EXPECT_EQ(quantize<S>(w, rounding, {.threads = 2, .executor = executor}), q);
-      EXPECT_LE(loss(q), 1.01 * loss(quantize<S>(w)));
+      EXPECT_LE(loss(q), tolerance * loss(quantize<S>(w)));
     };
     const auto one_sided = [&](const auto& q) { return proxy_loss(w, q, h); };
     check(Yaqa{h, outputs}, two_sided, "yaqa");
@@ -45,7 +44,8 @@ TYPED_TEST(EveryRounding, IsNoWorseThanNearest) {
     check(DecoupleQ{h, {.rounds = 2}}, one_sided, "decoupleQ");
     check(AdaQuant{h, {.iterations = 20}}, one_sided, "adaquant");
     if constexpr (S::dim == 1) check(AdaRound{h, {.iterations = 60}}, one_sided, "adaround");
-    if constexpr (S::dim == 1 && S::table_size == 0) check(Babai{h, {}, 5}, one_sided, "babai, widened");
+    if constexpr (S::dim == 1 && S::table_size == 0)
+      check(Babai{h, {.groups = Groups::Static}, 5}, one_sided, "babai, of steps as wide as it takes", 5);
   }
 }
 

@@ -30,9 +30,9 @@ TEST(AdaQuant, SlopesAreThoseOfTheLossWithRoundingStraightThrough) {
     const RowMajorMatrixXf w = test::normal(20, k, 2);
     Parts<S> parts(20, k);
     Nearest{}.round(w, FixedScale{0.4f}, parts);
-    const rounding::LaneHessian<> lanes(hessian, {});
+    const rounding::HessianTiles lanes(hessian, 1, rounding::all_of(k), {});
     const rounding::LevelsOf<S> levels;
-    rounding::StraightRows<S> rows(w, 0, 20, lanes, levels, parts);
+    rounding::StraightRows<S> rows(w, 0, 20, lanes, resolve(), levels, parts);
     rows.round();
     const auto [moves, log_scales] = rows.slopes();
     int outside = 0;

@@ -34,8 +34,8 @@ TEST(AdaRound, GradientIsThatOfTheObjective) {
   for (Index k : {1, 8, 13}) {
     const Hessian hessian(test::correlated_inputs(k, 40, 1));
     const MatrixXd h = hessian.matrix() / hessian.diagonal().mean();
-    const rounding::LaneHessian<> lanes(hessian, {});
-    rounding::SoftRows<> rows(lanes);
+    const rounding::HessianTiles lanes(hessian, 1, rounding::all_of(k), {});
+    rounding::SoftRows<> rows(lanes, resolve());
     const MatrixXf base = test::normal(lane, k, 2), step = test::normal(lane, k, 3);
     MatrixXf v = test::normal(lane, k, 4).cwiseMax(-2.2f).cwiseMin(2.2f);
     v(0, 0) = 4;  // clipped
@@ -55,10 +55,10 @@ TEST(AdaRound, GradientIsThatOfTheObjective) {
         }
         return oracle::loss(e, h) + l * penalty;
       };
-      AlignedArray<float> slopes(static_cast<std::size_t>(k * lane));
-      for (Index first = 0; first < k; first += 8)
-        rows.gradient(first, std::min<Index>(k, first + 8), static_cast<float>(lambda), static_cast<float>(beta),
-                      slopes.data() + first * lane);
+      AlignedArray<float> slopes(static_cast<std::size_t>(round_up(k, Index{kernels::lane_cols}) * lane));
+      for (Index piece = 0; piece < lanes.pieces(); ++piece)
+        rows.gradient(piece, static_cast<float>(lambda), static_cast<float>(beta),
+                      slopes.data() + lanes.first(piece) * lane);
       for (Index row : {Index{0}, Index{1}, Index{30}, lane - 1}) {
         for (Index j = 0; j < k; ++j) {
           const double exact = (objective(row, j, 1e-5) - objective(row, j, -1e-5)) / 2e-5;

@@ -20,9 +20,9 @@ namespace rounding {
 /// factors exp(`log_scales`). Errors are in the unit of their row: that of one weight alone, were nearest's even.
 template <class S> class StraightRows {
  public:
-  StraightRows(const RowMajorMatrixXf& w, Index first, Index count, const LaneHessian<>& h, const LevelsOf<S>& levels,
-               Parts<S>& parts)
-      : w_(w), first_(first), rows_(count), h_(h), parts_(parts) {
+  StraightRows(const RowMajorMatrixXf& w, Index first, Index count, const HessianTiles& h, Isa isa,
+               const LevelsOf<S>& levels, Parts<S>& parts)
+      : w_(w), first_(first), rows_(count), h_(h), isa_(isa), parts_(parts) {
     at_.resize(static_cast<std::size_t>(groups_ * lane));
     least_.fill(std::numeric_limits<double>::infinity());
     std::vector<Level<typename S::format>> learned;
@@ -46,7 +46,7 @@ template <class S> class StraightRows {
           for (Index d = 0; d < count_of_code; ++d) {
             const double error = static_cast<double>(value[d]) - static_cast<double>(x[d]);
             squares += error * error;
-            unit += h.diagonal[j + d] * error * error;
+            unit += h.diagonal(j + d) * error * error;
           }
         });
         const double distance = std::sqrt(12 * squares / static_cast<double>(inputs));
@@ -84,7 +84,8 @@ template <class S> class StraightRows {
         });
       });
     }
-    h_.multiply(errors_.data(), 0, w_.cols(), products_.data());
+    for (Index piece = 0; piece < h_.pieces(); ++piece)
+      h_.product(isa_, errors_.data(), piece, products_.data() + h_.first(piece) * lane);
     std::array<double, lane> losses{};
     for (Index e = 0; e < size_; ++e)
       losses[static_cast<std::size_t>(e % lane)] +=
@@ -189,14 +190,15 @@ template <class S> class StraightRows {
 
   const RowMajorMatrixXf& w_;
   Index first_, rows_;
-  const LaneHessian<>& h_;
+  const HessianTiles& h_;
+  Isa isa_;
   Parts<S>& parts_;
   Index groups_ = parts_.scales.cols(), size_ = w_.cols() * lane;
   std::vector<Group> at_;              ///< [group][row]
   std::array<double, lane> units_{};   ///< of errors
   std::array<double, lane> least_{};   ///< losses of the best roundings
   Floats moves_{size_}, best_{size_};  ///< the moves now and of the best rounding
-  Floats values_{size_}, errors_{size_}, products_{size_};
+  Floats values_{size_}, errors_{size_}, products_{round_up(w_.cols(), Index{kernels::lane_cols}) * lane};
   Floats beyond_{size_};               ///< 1 where a weight has left the range upwards, -1 downwards
   Floats log_scales_{groups_ * lane};  ///< [group][row]
   Floats move_slopes_{size_}, scale_slopes_{groups_ * lane};
@@ -228,12 +230,13 @@ struct AdaQuant {
     if (blocks == 0) return;
     if (!(hessian.weight() > 0))
       invalid("AdaQuant", "a Hessian of samples that count", text(hessian.samples(), " samples"));
-    const rounding::LaneHessian<> h(options.bias ? hessian.centred() : hessian, parallel);
+    const rounding::HessianTiles h(options.bias ? hessian.centred() : hessian, 1, rounding::all_of(w.cols()), parallel);
+    const Isa isa = resolve();
     const rounding::LevelsOf<S> levels;
     Nearest{}.round(w, rule, parts, parallel);
     parallel_for(blocks, parallel, [&](Index begin, Index end) {
       for (Index b = begin; b < end; ++b) {
-        rounding::StraightRows<S> rows(w, b * lane, std::min(lane, w.rows() - b * lane), h, levels, parts);
+        rounding::StraightRows<S> rows(w, b * lane, std::min(lane, w.rows() - b * lane), h, isa, levels, parts);
         rows.round();
         for (int i = 0; i < options.iterations; ++i) {
           const float pace = 1 - static_cast<float>(i) / static_cast<float>(options.iterations);

@@ -32,11 +32,13 @@ template <unsigned Baseline = isa::baseline> class SoftRows {
  public:
   AlignedArray<float> base, step, v;
 
-  explicit SoftRows(const LaneHessian<Baseline>& hessian)
+  /// H in order, by one input at a time.
+  SoftRows(const HessianTiles& hessian, Isa isa)
       : base(size(hessian)),
         step(size(hessian)),
         v(size(hessian)),
         hessian_(hessian),
+        isa_(isa),
         h_(size(hessian)),
         errors_(size(hessian)) {}
 
@@ -47,9 +49,10 @@ template <unsigned Baseline = isa::baseline> class SoftRows {
     all(errors_) = all(base) + h * all(step);
   }
 
-  /// The gradient of the rows' objectives by v, for the inputs first <= j < last. As for `LaneHessian::multiply`.
-  void gradient(Index first, Index last, float lambda, float beta, float* out) const {
-    hessian_.multiply(errors_.data(), first, last, out);
+  /// The gradient of the rows' objectives by v, for the inputs of a piece of H. `out` has room for lane_cols inputs.
+  void gradient(Index piece, float lambda, float beta, float* out) const {
+    const Index first = hessian_.first(piece), last = hessian_.first(piece + 1);
+    hessian_.product(isa_, errors_.data(), piece, out);
     const auto part = [&](const AlignedArray<float>& a) {
       return Map<const Eigen::ArrayXf>(a.data() + first * kernels::lane_rows, (last - first) * kernels::lane_rows);
     };
@@ -67,10 +70,9 @@ template <unsigned Baseline = isa::baseline> class SoftRows {
 
   /// Takes `iterations` steps of Adam, calling step_taken() after each.
   template <class StepTaken> void descend(const AdaRoundOptions& options, const StepTaken& step_taken) {
-    constexpr Index tile = kernels::lane_cols, lane = kernels::lane_rows;
-    const Index k = hessian_.inputs();
-    Adam<Baseline> adam(k * lane);
-    alignas(alignment) float slopes[tile * lane];
+    constexpr Index lane = kernels::lane_rows;
+    Adam<Baseline> adam(hessian_.positions() * lane);
+    alignas(alignment) float slopes[kernels::lane_cols * lane];
     const float warm_up = options.warm_up * static_cast<float>(options.iterations);
     for (int i = 0; i < options.iterations; ++i) {
       const float done = static_cast<float>(i) - warm_up;
@@ -79,9 +81,9 @@ template <unsigned Baseline = isa::baseline> class SoftRows {
           options.last_beta + (options.first_beta - options.last_beta) * (1 + std::cos(3.14159265f * part)) / 2;
       place();
       adam.begin(options.rate);
-      for (Index first = 0; first < k; first += tile) {
-        const Index last = std::min(k, first + tile);
-        gradient(first, last, done >= 0 ? options.regulariser : 0.0f, beta, slopes);
+      for (Index piece = 0; piece < hessian_.pieces(); ++piece) {
+        const Index first = hessian_.first(piece), last = hessian_.first(piece + 1);
+        gradient(piece, done >= 0 ? options.regulariser : 0.0f, beta, slopes);
         adam.move(first * lane, (last - first) * lane, slopes, v.data() + first * lane);
       }
       step_taken();
@@ -94,12 +96,13 @@ template <unsigned Baseline = isa::baseline> class SoftRows {
 
  private:
   template <class A> using Map = Eigen::Map<A>;
-  static std::size_t size(const LaneHessian<Baseline>& hessian) {
-    return static_cast<std::size_t>(hessian.inputs() * kernels::lane_rows);
+  static std::size_t size(const HessianTiles& hessian) {
+    return static_cast<std::size_t>(hessian.positions() * kernels::lane_rows);
   }
   static Map<Eigen::ArrayXf> all(AlignedArray<float>& a) { return {a.data(), static_cast<Index>(a.size())}; }
 
-  const LaneHessian<Baseline>& hessian_;
+  const HessianTiles& hessian_;
+  Isa isa_;
   AlignedArray<float> h_, errors_;
 };
 
@@ -130,11 +133,12 @@ struct AdaRound {
     if (!(hessian.weight() > 0))
       invalid("AdaRound", "a Hessian of samples that count", text(hessian.samples(), " samples"));
     Nearest{}.round(w, rule, parts, parallel);
-    const rounding::LaneHessian<> h(hessian, parallel);
+    const rounding::HessianTiles h(hessian, 1, rounding::all_of(w.cols()), parallel);
+    const Isa isa = resolve();
     const rounding::LevelsOf<S> levels;
     parallel_for(blocks, parallel, [&](Index begin, Index end) {
       for (Index b = begin; b < end; ++b)
-        learn(w, b * lane, std::min(lane, w.rows() - b * lane), h, levels, parts, steps);
+        learn(w, b * lane, std::min(lane, w.rows() - b * lane), h, isa, levels, parts, steps);
     });
   }
 
@@ -152,12 +156,12 @@ struct AdaRound {
 
   /// Learns the codes of the rows first .. first + count - 1, which are nearest's, at most lane_rows.
   template <class S>
-  void learn(const RowMajorMatrixXf& w, Index first, Index count, const rounding::LaneHessian<>& h,
+  void learn(const RowMajorMatrixXf& w, Index first, Index count, const rounding::HessianTiles& h, Isa isa,
              const rounding::LevelsOf<S>& levels, Parts<S>& parts, rounding::SharedProgress& steps) const {
     constexpr Index lane = kernels::lane_rows;
     const Index k = w.cols();
     const auto size = static_cast<std::size_t>(k * lane);
-    rounding::SoftRows<> rows(h);
+    rounding::SoftRows<> rows(h, isa);
     AlignedArray<float> rounded(size);  // errors of nearest, then of what is learned
     std::vector<typename S::code_type> below(size), above(size);
     std::vector<Level<typename S::format>> learned_levels;
@@ -185,7 +189,7 @@ struct AdaRound {
           if (high == low) continue;
           const float own = (x - down.value) / (up.value - down.value);
           rows.v.data()[at] = rounding::inverse_rectified_sigmoid(std::min(std::max(own, 0.0f), 1.0f));
-          square += h.diagonal[j] * static_cast<double>(high - low) * static_cast<double>(high - low);
+          square += h.diagonal(j) * static_cast<double>(high - low) * static_cast<double>(high - low);
           ++free;
         }
       });
@@ -198,7 +202,7 @@ struct AdaRound {
         }
     }
     std::vector<double> nearest(lane), learned(lane);
-    rounding::add_losses(h, rounded.data(), nearest.data());
+    rounding::add_losses(h, isa, rounded.data(), nearest.data());
     rows.descend(options, [&] { steps.advance(1); });
     for (Index j = 0; j < k; ++j)
       for (Index r = 0; r < count; ++r) {
@@ -206,7 +210,7 @@ struct AdaRound {
         if (const float step = rows.step.data()[at]; step != 0)
           rounded.data()[at] = rows.base.data()[at] + (rows.up(j, r) ? step : 0.0f);
       }
-    rounding::add_losses(h, rounded.data(), learned.data());
+    rounding::add_losses(h, isa, rounded.data(), learned.data());
     for (Index r = 0; r < count; ++r) {
       if (!(learned[static_cast<std::size_t>(r)] < nearest[static_cast<std::size_t>(r)])) continue;
       for (Index j = 0; j < k; ++j) {

@@ -152,11 +152,11 @@ template <class S> class CyclicSolver {
   const Eigen::MatrixXd& inverses_;
   Isa isa_;
   LaneErrors<S> errors_;
-  AlignedArray<float> gradient_;  ///< [position of the piece][row]: E H
+  AlignedArray<float> gradient_;  ///< [position of the piece][row]: E H / unit
   float half_gap_;
 };
 
-/// The inverses of the blocks of H that belong to runs, side by side: dim x K. Dead inputs count for nothing; a
+/// The inverses of the blocks of H / unit that belong to runs, side by side: dim x K. Dead inputs count for nothing; a
 /// millionth of the mean diagonal keeps the others definite where there are several.
 template <unsigned Baseline = isa::baseline> Eigen::MatrixXd inverses_of_runs(const HessianTiles& h) {
   Eigen::MatrixXd inverses = Eigen::MatrixXd::Zero(h.dim, h.positions());

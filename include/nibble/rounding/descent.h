@@ -1,58 +1,23 @@
-// What learned roundings share: the gradient of the layer's loss, Adam. Rows are learned lane_rows at a time,
-// side by side: element [input][row].
+// What learned roundings share: losses, Adam, the values of a format. Rows are learned lane_rows at a time, side by side:
+// element [input][row].
 #pragma once
 
-#include "nibble/rounding/hessian.h"
+#include "nibble/rounding/hessian_tiles.h"
 #include "nibble/rounding/shared_progress.h"
 
 namespace nibble::rounding {
 
-/// H over the mean of its diagonal, in floats, as kernels::LaneProduct wants its right side.
-template <unsigned Baseline = isa::baseline> class LaneHessian {
- public:
-  Eigen::VectorXd diagonal;
-
-  LaneHessian(const Hessian& hessian, const Parallel& parallel) : diagonal(hessian.diagonal()), isa_(resolve()) {
-    const Index k = hessian.inputs(), live = (diagonal.array() > 0).count();
-    const double mean = live > 0 ? diagonal.sum() / static_cast<double>(live) : 1;
-    diagonal /= mean;
-    const Eigen::MatrixXd h = hessian.matrix();
-    tiles_ = AlignedArray<float>(static_cast<std::size_t>(round_up(k, kernels::lane_cols) * k));
-    parallel_for(k, parallel, [&](Index begin, Index end) {
-      for (Index j = begin; j < end; ++j)
-        for (Index q = 0; q < k; ++q)
-          tiles_.data()[tile(j) + q * kernels::lane_cols + j % kernels::lane_cols] = static_cast<float>(h(q, j) / mean);
-    });
-  }
-
-  Index inputs() const { return diagonal.size(); }
-
-  /// out[j - first][row] = sum over q of errors[q][row] H(q, j) for the inputs first <= j < last. `errors` and `out`
-  /// start on cache lines, `first` is a multiple of lane_cols.
-  void multiply(const float* errors, Index first, Index last, float* out) const {
-    std::fill_n(out, (last - first) * kernels::lane_rows, 0.0f);
-    kernels::feed_back(
-        isa_, [&](Index j) { return tiles_.data() + tile(j); }, errors, 0, inputs(), first, last, out);
-  }
-
- private:
-  Index tile(Index j) const { return j / kernels::lane_cols * kernels::lane_cols * inputs(); }
-
-  Isa isa_;
-  AlignedArray<float> tiles_;
-};
-
-/// Adds e H e^T of each of lane_rows rows to `losses`.
-template <unsigned Baseline>
-void add_losses(const LaneHessian<Baseline>& hessian, const float* errors, double* losses) {
-  constexpr Index lane = kernels::lane_rows, tile = kernels::lane_cols;
-  alignas(alignment) float product[tile * lane];
-  for (Index first = 0; first < hessian.inputs(); first += tile) {
-    const Index last = std::min(hessian.inputs(), first + tile);
-    hessian.multiply(errors, first, last, product);
-    for (Index j = first; j < last; ++j)
+/// Adds e H e^T / unit of each of lane_rows rows to `losses`; `errors` are [input][row], H is tiled in order.
+template <unsigned Baseline = isa::baseline>
+void add_losses(const HessianTiles& h, Isa isa, const float* errors, double* losses) {
+  constexpr Index lane = kernels::lane_rows;
+  alignas(alignment) float product[kernels::lane_cols * lane];
+  for (Index piece = 0; piece < h.pieces(); ++piece) {
+    h.product(isa, errors, piece, product);
+    for (Index j = h.first(piece); j < h.first(piece + 1); ++j)
       for (Index r = 0; r < lane; ++r)
-        losses[r] += static_cast<double>(errors[j * lane + r]) * static_cast<double>(product[(j - first) * lane + r]);
+        losses[r] +=
+            static_cast<double>(errors[j * lane + r]) * static_cast<double>(product[(j - h.first(piece)) * lane + r]);
   }
 }
 

@@ -86,8 +86,8 @@ Eigen::VectorXd conjugate_gradients(const Eigen::MatrixXd& a, const Eigen::Vecto
   return x;
 }
 
-/// What the loss of a row is to the scales s and zero points of its G groups, all else fixed. A group's values are
-/// s_g c_g; with u_g the ones on group g and e the errors:
+/// What the loss of a row is to the scales s and zero points of its G groups, all else fixed, H in any unit. A group's
+/// values are s_g c_g; with u_g the ones on group g and e the errors:
 struct ScaleSystem {
   Index groups = 0;
   Eigen::MatrixXd cc;      ///< c_g^T H c_h
@@ -320,7 +320,7 @@ void fit_scales(const ScaleSystem& system, Parts<S>& parts, Index row, const Sto
 /// Makes the systems of lane_rows rows at a time.
 template <class S> class ScaleSystems {
  public:
-  /// `sums`, G x K, has u_g^T H; it is empty where zero points stay.
+  /// `sums`, G x K, has u_g^T H / unit; it is empty where zero points stay.
   ScaleSystems(const RowMajorMatrixXf& w, const Parts<S>& parts, const HessianTiles& h, const Eigen::MatrixXd& sums,
                Isa isa)
       : h_(h),
@@ -461,7 +461,7 @@ struct FitScales {
     const rounding::HessianTiles h(hessian, S::dim, rounding::runs_in(Order::InOrder, S::dim, hessian.diagonal()),
                                    parallel);
     const Eigen::MatrixXd sums =
-        S::affine && options.zeros ? sums_of_groups<S>(parts.scales.cols()) : Eigen::MatrixXd();
+        S::affine && options.zeros ? sums_of_groups<S>(parts.scales.cols(), h.unit) : Eigen::MatrixXd();
     const rounding::StorableScales<S> storable;
     const Isa isa = resolve();
     std::vector<ScaleSystem> of_rows(per_tensor ? static_cast<std::size_t>(w.rows()) : 0);
@@ -487,9 +487,9 @@ struct FitScales {
   }
 
  private:
-  /// u_g^T H, one below the other.
-  template <class S> Eigen::MatrixXd sums_of_groups(Index groups) const {
-    const Eigen::MatrixXd h = hessian.matrix();
+  /// u_g^T H / unit, one below the other.
+  template <class S> Eigen::MatrixXd sums_of_groups(Index groups, double unit) const {
+    const Eigen::MatrixXd h = hessian.matrix() / unit;
     Eigen::MatrixXd sums(groups, h.cols());
     sums.setZero();
     for (Index j = 0; j < h.cols(); ++j)

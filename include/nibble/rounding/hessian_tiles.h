@@ -5,14 +5,15 @@
 
 namespace nibble::rounding {
 
-/// H without damping, in floats, by pieces: whole runs of `dim` inputs that fill one tile of lane_cols columns, or one
-/// run that needs several. Takes 8 K^2 bytes more while it is made, and 4 K^2 (6.4 K^2 for runs of 5) to keep.
+/// H without damping, over `unit`, in floats, by pieces: whole runs of `dim` inputs that fill one tile of lane_cols
+/// columns, or one run that needs several. Takes 8 K^2 bytes more while it is made, and 4 K^2 (6.4 K^2 for runs of 5) to keep.
 struct HessianTiles {
   int dim = 1;
   std::vector<Index> order;   ///< runs, in the order in which they are taken
   std::vector<Index> inputs;  ///< the input at each position
   std::vector<Index> starts;  ///< the position at which each run starts, and K
   Index runs_per_piece = 1, tiles_per_piece = 1;
+  double unit = 1;  ///< the mean of what is above 0 on H's diagonal
 
   template <unsigned Baseline = isa::baseline>
   HessianTiles(const Hessian& hessian, int run, std::vector<Index> runs, const Parallel& parallel)
@@ -27,6 +28,8 @@ struct HessianTiles {
       for (Index j = r * dim; j < std::min(k, (r + 1) * dim); ++j) inputs.push_back(j);
     }
     starts.push_back(k);
+    if (const Index live = (h.diagonal().array() > 0).count(); live > 0)
+      unit = h.diagonal().sum() / static_cast<double>(live);
     factor_ = AlignedArray<float>(static_cast<std::size_t>(pieces() * tiles_per_piece * width * k));
     parallel_for(pieces(), parallel, [&](Index begin, Index end) {
       for (Index piece = begin; piece < end; ++piece) {
@@ -34,7 +37,7 @@ struct HessianTiles {
           float* const column = factor_.data() + offset(piece, p);
           const double* const of_input = h.col(inputs[static_cast<std::size_t>(p)]).data();
           for (Index q = 0; q < k; ++q)
-            column[q * width] = static_cast<float>(of_input[inputs[static_cast<std::size_t>(q)]]);
+            column[q * width] = static_cast<float>(of_input[inputs[static_cast<std::size_t>(q)]] / unit);
         }
       }
     });
@@ -47,17 +50,20 @@ struct HessianTiles {
   /// The position at which a piece starts.
   Index first(Index piece) const { return starts[static_cast<std::size_t>(first_run(piece))]; }
 
-  /// Tile t of a piece: element [q][c] is H between position q and the position first(piece) + t * lane_cols + c.
+  /// Tile t of a piece: element [q][c] is H / unit between position q and the position first(piece) + t * lane_cols + c.
   const float* tile(Index piece, Index t = 0) const {
     return factor_.data() + (piece * tiles_per_piece + t) * width * positions();
   }
-  /// H between position q and position p of a piece.
+  /// H / unit between position q and position p of a piece.
   float at(Index piece, Index q, Index p) const {
     return factor_[static_cast<std::size_t>(offset(piece, p) + q * width)];
   }
 
-  /// out[p - first(piece)][r] = sum over positions q of left[q][r] * H(q, p), for the positions p of a piece: the rows
-  /// of `left`, lane_rows side by side, times H. `out` has room for tiles_per_piece * lane_cols positions.
+  /// H / unit at an input of an H of runs of 1 in order.
+  double diagonal(Index j) const { return static_cast<double>(at(j / width, j, j)); }
+
+  /// out[p - first(piece)][r] = sum over positions q of left[q][r] * H(q, p) / unit, for the positions p of a piece: the rows
+  /// of `left`, lane_rows side by side, times H / unit. `out` has room for tiles_per_piece * lane_cols positions.
   template <unsigned Baseline = isa::baseline> void product(Isa isa, const float* left, Index piece, float* out) const {
     constexpr Index lane = kernels::lane_rows;
     std::fill_n(out, tiles_per_piece * width * lane, 0.0f);

@@ -89,7 +89,7 @@ template <class S> class LaneErrors {
   Index first_ = 0, rows_ = 0;
 };
 
-/// e H e^T of each row of E = W - Q: products in floats, sums in doubles.
+/// e H e^T / unit of each row of E = W - Q: products in floats, sums in doubles.
 template <class S>
 Eigen::VectorXd row_losses(const RowMajorMatrixXf& w, const Parts<S>& parts, const HessianTiles& h,
                            const Parallel& parallel) {

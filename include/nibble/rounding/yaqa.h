@@ -55,8 +55,8 @@ class OuterFeedback {
 /// the outputs (N), made of what the network's loss makes of them, such as its gradients. Each weight's target is
 ///     W + L_O^T E L_I + L_O^T E + E L_I,    E = W - Q of what is rounded by now,
 /// with H = (I + L) D (I + L)^T for either, both damped. Where H_O is a multiple of the identity this is LDLQ, code by
-/// code. Rows are rounded one after the other, so threads share less of the work. Scales of dynamic groups are chosen
-/// from targets that know of the errors of all earlier rows but for those in the same run of 16. `options.loss` receives
+/// code. Rows are rounded kernels::lane_rows at a time, one run after the other: threads share less of the work. Scales of dynamic groups are chosen
+/// from targets that know of the errors of all earlier rows but for those that are rounded together. `options.loss` receives
 /// the two-sided loss. Throws as Ldlq does, for either Hessian.
 /// Source: Tseng et al., "Model-preserving adaptive rounding", 2025.
 struct Yaqa {

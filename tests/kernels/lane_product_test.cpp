@@ -79,5 +79,36 @@ TEST(LaneProduct, DoesNotDependOnHowItIsCut) {
   }
 }
 
+TEST(LaneProduct, OfDoublesIsTheSumOnEveryInstructionSet) {
+  constexpr Index rows = kernels::lane_rows_of<double>;
+  static_assert(rows == 24);
+  for (Index depth : {0, 1, 7, 97}) {
+    std::mt19937 random(6);
+    std::normal_distribution<double> draw;
+    AlignedArray<double> left(static_cast<std::size_t>(depth * rows)), start(static_cast<std::size_t>(width * rows));
+    std::vector<double> right(static_cast<std::size_t>(depth * width));
+    for (std::size_t i = 0; i < left.size(); ++i) left[i] = draw(random);
+    for (std::size_t i = 0; i < start.size(); ++i) start[i] = draw(random);
+    for (double& x : right) x = draw(random);
+    for (Isa isa : available_isas()) {
+      AlignedArray<double> out(start.size());
+      std::copy_n(start.data(), start.size(), out.data());
+      dispatch(isa, [&](auto tag) {
+        kernels::LaneProduct<decltype(tag)>::template run<static_cast<int>(width)>(right.data(), left.data(), depth,
+                                                                                   out.data());
+      });
+      for (Index c = 0; c < width; ++c) {
+        for (Index r = 0; r < rows; ++r) {
+          double exact = start[static_cast<std::size_t>(c * rows + r)];
+          for (Index q = 0; q < depth; ++q)
+            exact = std::fma(left[static_cast<std::size_t>(q * rows + r)],
+                             right[static_cast<std::size_t>(q * width + c)], exact);
+          ASSERT_EQ(out[static_cast<std::size_t>(c * rows + r)], exact) << name(isa) << ' ' << depth;
+        }
+      }
+    }
+  }
+}
+
 }  // namespace
 }  // namespace nibble

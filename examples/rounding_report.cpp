@@ -130,6 +130,8 @@ int main(int argc, char** argv) try {
   table.line("GPTQ, rotated (QuIP)", rotated([](const Hessian& r) { return Gptq{r}; }));
   by("GPTQ, then scales and codes again",
      Refined{Gptq{h}, FitScales{h}, CyclicRounding{h}, FitScales{h}, CyclicRounding{h}});
+  const Hessian d = h.damped(0.05);
+  by("the same, H damped by 5 %", Refined{Gptq{d}, FitScales{d}, CyclicRounding{d}, FitScales{d}, CyclicRounding{d}});
   by("decoupleQ", DecoupleQ{h});
   table.line("decoupleQ, rotated", rotated([](const Hessian& r) { return DecoupleQ{r}; }));
   table.line("GPTQ, 1 % kept by SpQR's rule", [&]<class S>(const QuantizedMatrix<S>&) {

@@ -3,9 +3,9 @@
 #include <nibble/nibble.h>
 
 #include <Eigen/Dense>
-#include <thread>
 
 #include "rounding/correlated.h"
+#include "threads.h"
 
 namespace nibble {
 namespace {
@@ -13,21 +13,16 @@ namespace {
 using Eigen::MatrixXd;
 
 TEST(Cholesky, FactorisesAndInverts) {
-  const std::optional<Executor> executor = [](std::ptrdiff_t count, const std::function<void(std::ptrdiff_t)>& task) {
-    std::vector<std::thread> threads;
-    for (std::ptrdiff_t i = 0; i < count; ++i) threads.emplace_back(task, i);
-    for (auto& t : threads) t.join();
-  };
   for (Index n : {1, 2, 23, 24, 25, 95, 96, 97, 193, 290, 401}) {
     const MatrixXd a = Hessian(test::correlated_inputs(n, n + 20, 1)).damped(0.01).matrix();
     MatrixXd c = a.triangularView<Eigen::Lower>(), spread = c;
     EXPECT_EQ(rounding::cholesky_in_place(c, {}).column, -1);
-    EXPECT_EQ(rounding::cholesky_in_place(spread, {3, executor}).column, -1);
+    EXPECT_EQ(rounding::cholesky_in_place(spread, {3, test::threads}).column, -1);
     const MatrixXd lower = c.triangularView<Eigen::Lower>();
     EXPECT_EQ(lower, MatrixXd(spread.triangularView<Eigen::Lower>())) << n;
     EXPECT_LT((lower * lower.transpose() - a).norm(), 1e-14 * static_cast<double>(n) * a.norm()) << n;
     rounding::invert_triangle_in_place(c, {});
-    rounding::invert_triangle_in_place(spread, {3, executor});
+    rounding::invert_triangle_in_place(spread, {3, test::threads});
     const MatrixXd inverse = c.triangularView<Eigen::Lower>();
     EXPECT_EQ(inverse, MatrixXd(spread.triangularView<Eigen::Lower>())) << n;
     EXPECT_LT((inverse * lower - MatrixXd::Identity(n, n)).norm(), 1e-10) << n;

@@ -3,9 +3,8 @@
 #include <gtest/gtest.h>
 #include <nibble/nibble.h>
 
-#include <thread>
-
 #include "rounding/correlated.h"
+#include "threads.h"
 
 namespace nibble {
 namespace {
@@ -17,11 +16,6 @@ TYPED_TEST_SUITE(EveryRounding, Schemes);
 
 TYPED_TEST(EveryRounding, IsNoWorseThanNearest) {
   using S = TypeParam;
-  const std::optional<Executor> executor = [](std::ptrdiff_t count, const std::function<void(std::ptrdiff_t)>& task) {
-    std::vector<std::thread> threads;
-    for (std::ptrdiff_t i = 0; i < count; ++i) threads.emplace_back(task, i);
-    for (auto& t : threads) t.join();
-  };
   for (Index k : {150, 7}) {
     const Eigen::MatrixXf w = test::normal(53, k, 1);
     const Hessian h(test::correlated_inputs(k, 200, 2)), outputs(test::correlated_inputs(53, 200, 3, 1, 1.0f));
@@ -34,7 +28,7 @@ TYPED_TEST(EveryRounding, IsNoWorseThanNearest) {
       // The constructor of QuantizedMatrix has checked that codes, scales and choices are in range.
       const auto q = quantize<S>(w, rounding);
       ASSERT_TRUE(q.dequantize().allFinite());
-      EXPECT_EQ(quantize<S>(w, rounding, {.threads = 2, .executor = executor}), q);
+      EXPECT_EQ(quantize<S>(w, rounding, {.threads = 2, .executor = test::threads}), q);
       EXPECT_LE(loss(q), tolerance * loss(quantize<S>(w)));
     };
     const auto one_sided = [&](const auto& q) { return proxy_loss(w, q, h); };

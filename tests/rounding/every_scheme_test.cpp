@@ -3,9 +3,8 @@
 #include <gtest/gtest.h>
 #include <nibble/nibble.h>
 
-#include <thread>
-
 #include "rounding/correlated.h"
+#include "threads.h"
 
 namespace nibble {
 namespace {
@@ -19,11 +18,6 @@ TYPED_TEST_SUITE(EveryScheme, Schemes);
 
 TYPED_TEST(EveryScheme, TakesEveryRuleAndRounding) {
   using S = TypeParam;
-  const std::optional<Executor> executor = [](std::ptrdiff_t count, const std::function<void(std::ptrdiff_t)>& task) {
-    std::vector<std::thread> threads;
-    for (std::ptrdiff_t i = 0; i < count; ++i) threads.emplace_back(task, i);
-    for (auto& t : threads) t.join();
-  };
   for (Index k : {150, 7}) {
     const Eigen::MatrixXf w = test::normal(99, k, 1);
     const Hessian h(test::correlated_inputs(k, 200, 2));
@@ -31,7 +25,7 @@ TYPED_TEST(EveryScheme, TakesEveryRuleAndRounding) {
       // The constructor of QuantizedMatrix has checked that codes, scales and choices are in range.
       const auto q = quantize<S>(w, rule, rounding);
       ASSERT_TRUE(q.dequantize().allFinite());
-      EXPECT_EQ(quantize<S>(w, rule, rounding, {.threads = 2, .executor = executor}), q);
+      EXPECT_EQ(quantize<S>(w, rule, rounding, {.threads = 2, .executor = test::threads}), q);
       const double nearest = proxy_loss(w, quantize<S>(w, rule), h);
       EXPECT_LE(proxy_loss(w, q, h), tolerance * nearest) << S::name() << ' ' << k << ' ' << name;
     };

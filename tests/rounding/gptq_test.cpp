@@ -2,11 +2,10 @@
 #include <gtest/gtest.h>
 #include <nibble/nibble.h>
 
-#include <thread>
-
 #include "message_of.h"
 #include "oracle/column_rounding.h"
 #include "rounding/correlated.h"
+#include "threads.h"
 
 namespace nibble {
 namespace {
@@ -207,13 +206,8 @@ template <class S> void expect_one_result(const ColumnOptions& options) {
     EXPECT_EQ(quantize<S>(w, Gptq{h, o}), q) << S::name() << " by " << block;
     EXPECT_EQ(other, loss);
   }
-  const std::optional<Executor> executor = [](std::ptrdiff_t count, const std::function<void(std::ptrdiff_t)>& task) {
-    std::vector<std::thread> threads;
-    for (std::ptrdiff_t i = 0; i < count; ++i) threads.emplace_back(task, i);
-    for (auto& t : threads) t.join();
-  };
   for (int threads : {2, 3, 5}) {
-    EXPECT_EQ(quantize<S>(w, Gptq{h, o}, {.threads = threads, .executor = executor}), q);
+    EXPECT_EQ(quantize<S>(w, Gptq{h, o}, {.threads = threads, .executor = test::threads}), q);
     EXPECT_EQ(other, loss);
   }
   // Rows do not know of each other.

@@ -6,6 +6,7 @@
 
 #include "message_of.h"
 #include "rounding/correlated.h"
+#include "threads.h"
 
 namespace nibble {
 namespace {
@@ -164,18 +165,13 @@ TEST(Hessian, CopiesAreValues) {
 
 TEST(Hessian, SameBitsForAnyNumberOfThreads) {
   const MatrixXf x = test::correlated_inputs(600, 530, 8);
-  const std::optional<Executor> executor = [](std::ptrdiff_t count, const std::function<void(std::ptrdiff_t)>& task) {
-    std::vector<std::thread> threads;
-    for (std::ptrdiff_t i = 0; i < count; ++i) threads.emplace_back(task, i);
-    for (auto& t : threads) t.join();
-  };
   const Hessian one(x);
-  const Hessian three(x, {.threads = 3, .executor = executor});
+  const Hessian three(x, {.threads = 3, .executor = test::threads});
   EXPECT_EQ(one.matrix(), three.matrix());
   std::vector<Index> order(600);
   std::iota(order.begin(), order.end(), 0);
   const auto a = one.feedback("test", 0.01, 1, order, {});
-  const auto b = three.feedback("test", 0.01, 1, order, {3, executor});
+  const auto b = three.feedback("test", 0.01, 1, order, {3, test::threads});
   EXPECT_EQ(a->roots, b->roots);
   ASSERT_EQ(a->factor.size(), b->factor.size());
   EXPECT_TRUE(std::equal(a->factor.data(), a->factor.data() + a->factor.size(), b->factor.data()));

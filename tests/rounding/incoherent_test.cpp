@@ -2,12 +2,11 @@
 #include <gtest/gtest.h>
 #include <nibble/nibble.h>
 
-#include <thread>
-
 #include "message_of.h"
 #include "oracle/column_rounding.h"
 #include "oracle/products.h"
 #include "rounding/correlated.h"
+#include "threads.h"
 
 namespace nibble {
 namespace {
@@ -87,17 +86,12 @@ TEST(Incoherent, WithoutRotationsIsTheRoundingItself) {
 }
 
 TEST(Incoherent, SeedsReproduceOnAnyNumberOfThreads) {
-  const std::optional<Executor> executor = [](std::ptrdiff_t count, const std::function<void(std::ptrdiff_t)>& task) {
-    std::vector<std::thread> threads;
-    for (std::ptrdiff_t i = 0; i < count; ++i) threads.emplace_back(task, i);
-    for (auto& t : threads) t.join();
-  };
   const MatrixXf w = test::normal(50, 37, 8);
   const Hessian h(test::correlated_inputs(37, 90, 9));
   for (RotationKind kind : kinds) {
     const auto with = [&](std::uint64_t seed, int threads) {
       return quantize_incoherent<Small>(
-          w, h, gptq, {.kind = kind, .seed = seed, .rescale = true, .threads = threads, .executor = executor});
+          w, h, gptq, {.kind = kind, .seed = seed, .rescale = true, .threads = threads, .executor = test::threads});
     };
     EXPECT_EQ(with(1, 1), with(1, 2));
     EXPECT_NE(with(1, 1), with(2, 1));

@@ -2,11 +2,10 @@
 #include <gtest/gtest.h>
 #include <nibble/nibble.h>
 
-#include <thread>
-
 #include "message_of.h"
 #include "oracle/products.h"
 #include "rounding/correlated.h"
+#include "threads.h"
 
 namespace nibble {
 namespace {
@@ -59,12 +58,7 @@ TEST(Propagation, BatchesThreadsAndMerging) {
   EXPECT_LT(distance(parts.hessian().matrix(), whole.hessian().matrix()), 1e-6);
   const MatrixXf w = test::normal(99, 60, 3);
   EXPECT_LT(distance(parts.target(w).cast<double>(), whole.target(w).cast<double>()), 1e-5);
-  const std::optional<Executor> executor = [](std::ptrdiff_t count, const std::function<void(std::ptrdiff_t)>& task) {
-    std::vector<std::thread> threads;
-    for (std::ptrdiff_t i = 0; i < count; ++i) threads.emplace_back(task, i);
-    for (auto& t : threads) t.join();
-  };
-  const Propagation two = of(pair, {.threads = 2, .executor = executor});
+  const Propagation two = of(pair, {.threads = 2, .executor = test::threads});
   EXPECT_EQ(two.cross(), whole.cross());
   EXPECT_EQ(two.target(w, 1), whole.target(w, 1));
 }

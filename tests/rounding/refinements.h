@@ -5,19 +5,13 @@
 #include <gtest/gtest.h>
 #include <nibble/nibble.h>
 
-#include <thread>
-
 #include "rounding/correlated.h"
+#include "threads.h"
 
 namespace nibble::test {
 
 template <class S> void expect_refinements() {
-  const std::optional<Executor> executor = [](std::ptrdiff_t count, const std::function<void(std::ptrdiff_t)>& task) {
-    std::vector<std::thread> threads;
-    for (std::ptrdiff_t i = 0; i < count; ++i) threads.emplace_back(task, i);
-    for (auto& t : threads) t.join();
-  };
-  const Parallel two{2, executor};
+  const Parallel two{2, threads};
   const DefaultRule<S> rule;
   for (Index k : {150, 7}) {
     const RowMajorMatrixXf w = normal(99, k, 1);

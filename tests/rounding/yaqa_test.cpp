@@ -2,11 +2,10 @@
 #include <gtest/gtest.h>
 #include <nibble/nibble.h>
 
-#include <thread>
-
 #include "message_of.h"
 #include "oracle/column_rounding.h"
 #include "rounding/correlated.h"
+#include "threads.h"
 
 namespace nibble {
 namespace {
@@ -85,16 +84,11 @@ TEST(Yaqa, BeatsLdlqUnderBothHessians) {
 }
 
 TEST(Yaqa, DoesNotDependOnThreads) {
-  const std::optional<Executor> executor = [](std::ptrdiff_t count, const std::function<void(std::ptrdiff_t)>& task) {
-    std::vector<std::thread> threads;
-    for (std::ptrdiff_t i = 0; i < count; ++i) threads.emplace_back(task, i);
-    for (auto& t : threads) t.join();
-  };
   const MatrixXf w = test::normal(53, 700, 6);
   const Hessian inputs(test::correlated_inputs(700, 90, 7)), outputs = outputs_of(53, 8);
   const Yaqa yaqa{inputs, outputs};
   EXPECT_EQ((quantize<UInt<3, Group<64>>>(w, yaqa)),
-            (quantize<UInt<3, Group<64>>>(w, yaqa, {.threads = 3, .executor = executor})));
+            (quantize<UInt<3, Group<64>>>(w, yaqa, {.threads = 3, .executor = test::threads})));
 }
 
 TEST(Yaqa, TakesWhatIsEmpty) {

@@ -6,6 +6,7 @@
 
 #include "message_of.h"
 #include "rounding/correlated.h"
+#include "threads.h"
 
 namespace nibble {
 namespace {
@@ -18,8 +19,8 @@ TEST(Salience, IsTheLossOfAWeightThatIsMissing) {
   const MatrixXf w = test::normal(4, k, 1);
   const Hessian h(test::correlated_inputs(k, 15, 2));
   const MatrixXd damped = h.damped(0.02).matrix();
-  const auto s = salience(w, h, 0.02);
-  EXPECT_TRUE(inverse_diagonal(h, 0.02).isApprox(damped.inverse().diagonal(), 1e-8));
+  const auto s = salience(w, h, {.damping = 0.02});
+  EXPECT_TRUE(inverse_diagonal(h, {.damping = 0.02}).isApprox(damped.inverse().diagonal(), 1e-8));
   for (Index i = 0; i < w.rows(); ++i) {
     for (Index j = 0; j < k; ++j) {
       // e_j = w; the others solve H_oo e_o = -H_oj w.
@@ -124,7 +125,7 @@ TEST(SalientColumns, AreTheMostSalientOnesInMoreBits) {
   EXPECT_EQ((quantize_salient_columns<High, Low>(w, h, 1).matrix().right().cols()), 0);
   EXPECT_EQ((quantize_salient_columns<High, Low>(MatrixXf(0, 40), h, 0.3).rows()), 0);
   EXPECT_EQ((quantize_salient_columns<High, Low>(MatrixXf(3, 0), Hessian(0), 0.3).cols()), 0);
-  EXPECT_EQ((quantize_salient_columns<High, Low>(w, h, 0.25, DefaultRule<Low>{}, 0.01, {.threads = 3})), q);
+  EXPECT_EQ((quantize_salient_columns<High, Low>(w, h, 0.25, DefaultRule<Low>{}, {.threads = 3})), q);
 }
 
 TEST(Salience, LowersTheErrorOfARealLayerOnTokensThatItHasNotSeen) {
@@ -159,15 +160,32 @@ TEST(Salience, SaysWhatIsWrong) {
   const MatrixXf w = test::normal(3, 6, 13);
   const Hessian five(test::correlated_inputs(5, 9, 1)), one(test::correlated_inputs(6, 1, 2));
   EXPECT_EQ(test::message_of([&] { salience(w, five); }), "nibble::salience: expected a Hessian of 6 inputs, got 5");
-  EXPECT_NE(test::message_of([&] { salience(w, one, 0); }).find("positive definite once damped"), std::string::npos);
+  EXPECT_NE(test::message_of([&] { salience(w, one, {.damping = 0}); }).find("try one of 0.01"), std::string::npos);
   EXPECT_EQ(test::message_of([&] { split_salient(w, one, 2); }),
             "nibble::split_salient: expected a share from 0 to 1, got 2");
   EXPECT_EQ(test::message_of([&] { split_sensitive<Int<3>>(w, five); }),
             "nibble::split_sensitive: expected a Hessian of 6 inputs, got 5");
   EXPECT_EQ(test::message_of([&] { quantize_salient_columns<Int<8>, Int<2>>(w, one, -1); }),
             "nibble::quantize_salient_columns: expected a share from 0 to 1, got -1");
-  EXPECT_NE(test::message_of([&] { fit_outliers(w, quantize_with_outliers<Int<2>>(split_outliers(w, 1)), one, 0); }),
+  EXPECT_NE(test::message_of(
+                [&] { fit_outliers(w, quantize_with_outliers<Int<2>>(split_outliers(w, 1)), one, {.damping = 0}); }),
             "");
+  const SalienceOptions stop{.progress = [](auto, auto) { return false; }};
+  EXPECT_THROW(split_sensitive<Int<3>>(w, one, 0.1, AbsMax{}, stop), Cancelled);
+  EXPECT_THROW(fit_outliers(w, quantize_with_outliers<Int<2>>(split_outliers(w, 1)), one, stop), Cancelled);
+  EXPECT_THROW((quantize_salient_columns<Int<8>, Int<2>>(w, one, 0.5, AbsMax{}, stop)), Cancelled);
+}
+
+TEST(Salience, DoesNotDependOnThreads) {
+  const MatrixXf w = test::normal(40, 70, 14);
+  const Hessian h(test::correlated_inputs(70, 90, 15));
+  const SalienceOptions three{.threads = 3, .executor = test::threads};
+  EXPECT_EQ(salience(w, h, three), salience(w, h));
+  using S = UInt<3, Group<16>>;
+  const auto split = split_sensitive<S>(w, h, 0.05), also = split_sensitive<S>(w, h, 0.05, DefaultRule<S>{}, three);
+  EXPECT_EQ(split.outliers, also.outliers);
+  const auto q = quantize_with_outliers<S>(split);
+  EXPECT_EQ(fit_outliers(w, q, h, three), fit_outliers(w, q, h));
 }
 
 }  // namespace

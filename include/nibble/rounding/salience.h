@@ -6,32 +6,55 @@
 
 namespace nibble {
 
-/// The diagonal of the inverse of H with `damping(fraction)` on its diagonal. Throws std::invalid_argument, in the name of
-/// `function`, where that is not positive definite.
+struct SalienceOptions {
+  double damping = 0.01;               ///< added to the diagonal of H, as a fraction of its mean
+  int threads = 1;                     ///< parts that work is spread over; at least 1
+  std::optional<Executor> executor{};  ///< runs the parts; by default OpenMP where compiled with it, else the caller
+  Progress progress{};                 ///< of what goes row by row; steps are rows
+};
+
+namespace rounding {
+
+/// What to say of a damped Hessian that is not positive definite.
+inline std::string other_damping(double damping) {
+  return text("a damping of ", damping, "; try one of ", std::max(0.01, 10 * damping));
+}
+
+/// The diagonal of the inverse of a damped Hessian, of `inputs` inputs. Throws std::invalid_argument, in the name of
+/// `function`, where it is of another size or not positive definite.
 template <unsigned Baseline = isa::baseline>
-Eigen::VectorXd inverse_diagonal(const Hessian& hessian, double damping = 0.01, const Parallel& parallel = {},
-                                 const char* function = "inverse_diagonal") {
+Eigen::VectorXd inverse_diagonal(const char* function, const Hessian& hessian, Index inputs,
+                                 const SalienceOptions& options) {
+  const Parallel parallel{options.threads, options.executor};
   check_parallel(function, parallel);
-  if (hessian.inputs() == 0) return {};
-  Eigen::MatrixXd h = hessian.damped(damping).matrix();
-  const auto bad = rounding::cholesky_in_place(h, parallel);
+  if (hessian.inputs() != inputs) invalid(function, text("a Hessian of ", inputs, " inputs"), hessian.inputs());
+  if (inputs == 0) return {};
+  Eigen::MatrixXd h = hessian.damped(options.damping).matrix();
+  const BadPivot bad = cholesky_in_place(h, parallel);
   if (bad.column >= 0)
     invalid(function, "a Hessian that is positive definite once damped",
-            text("a pivot of ", bad.value, " at input ", bad.column, " with damping ", damping));
-  rounding::invert_triangle_in_place(h, parallel);
+            text("a pivot of ", bad.value, " at input ", bad.column, " with ", other_damping(options.damping)));
+  invert_triangle_in_place(h, parallel);
   Eigen::VectorXd diagonal(h.cols());
   for (Index j = 0; j < h.cols(); ++j) diagonal[j] = h.col(j).tail(h.rows() - j).squaredNorm();
   return diagonal;
+}
+
+}  // namespace rounding
+
+/// The diagonal of H^-1, H damped. Throws std::invalid_argument where that is not positive definite.
+template <unsigned Baseline = isa::baseline>
+Eigen::VectorXd inverse_diagonal(const Hessian& hessian, const SalienceOptions& options = {}) {
+  return rounding::inverse_diagonal("inverse_diagonal", hessian, hessian.inputs(), options);
 }
 
 /// w^2 / [H^-1]_jj of each weight, H damped: what tr(E H E^T) comes to when the weight is set to 0 and all others of its
 /// row make the best of it.
 /// Sources: Hassibi and Stork, "Optimal brain surgeon", 1993; Shang et al., "PB-LLM", 2024.
 template <class Derived, unsigned Baseline = isa::baseline>
-RowMajorMatrixXf salience(const Eigen::MatrixBase<Derived>& w, const Hessian& hessian, double damping = 0.01,
-                          const Parallel& parallel = {}) {
-  if (hessian.inputs() != w.cols()) invalid("salience", text("a Hessian of ", w.cols(), " inputs"), hessian.inputs());
-  const Eigen::VectorXd inverse = inverse_diagonal(hessian, damping, parallel, "salience");
+RowMajorMatrixXf salience(const Eigen::MatrixBase<Derived>& w, const Hessian& hessian,
+                          const SalienceOptions& options = {}) {
+  const Eigen::VectorXd inverse = rounding::inverse_diagonal("salience", hessian, w.cols(), options);
   RowMajorMatrixXf s = w.template cast<float>().cwiseAbs2();
   if (s.size() > 0) s.array().rowwise() *= inverse.cwiseInverse().template cast<float>().transpose().array();
   return s;
@@ -40,8 +63,8 @@ RowMajorMatrixXf salience(const Eigen::MatrixBase<Derived>& w, const Hessian& he
 /// Sets the floor(share * N K) weights of largest `salience` aside, as split_highest does.
 template <class Derived>
 SplitWeights split_salient(const Eigen::MatrixBase<Derived>& w, const Hessian& hessian, double share = 0.01,
-                           double damping = 0.01, const Parallel& parallel = {}) {
-  return split_highest("split_salient", w, salience(w, hessian, damping, parallel), share);
+                           const SalienceOptions& options = {}) {
+  return split_highest("split_salient", w, salience(w, hessian, options), share);
 }
 
 /// Sets those floor(share * N K) weights aside, as split_highest does, without each of which the rest of its group would
@@ -52,19 +75,19 @@ SplitWeights split_salient(const Eigen::MatrixBase<Derived>& w, const Hessian& h
 template <class S, class Derived, class Rule = DefaultRule<S>>
   requires(ScaleRule<Rule, S>)
 SplitWeights split_sensitive(const Eigen::MatrixBase<Derived>& w, const Hessian& hessian, double share = 0.01,
-                             const Rule& rule = {}, double damping = 0.01, const Parallel& parallel = {}) {
+                             const Rule& rule = {}, const SalienceOptions& options = {}) {
   static_assert(!std::same_as<typename S::group, PerTensor> && S::dim == 1,
                 "split_sensitive leaves weights out of groups of one row: a scheme per row or group, of dim 1");
-  if (hessian.inputs() != w.cols())
-    invalid("split_sensitive", text("a Hessian of ", w.cols(), " inputs"), hessian.inputs());
-  const Eigen::VectorXd inverse = inverse_diagonal(hessian, damping, parallel, "split_sensitive");
+  const Parallel parallel{options.threads, options.executor};
+  const Eigen::VectorXd inverse = rounding::inverse_diagonal("split_sensitive", hessian, w.cols(), options);
   const RowMajorMatrixXf weights = w.template cast<float>();
   if (!weights.allFinite()) invalid("split_sensitive", "finite weights", "a NaN or an infinity");
+  rounding::SharedProgress progress("split_sensitive", options.progress, w.rows());
   const Parts<S> parts = prepare<S>(weights, rule, parallel);
   RowMajorMatrixXf score(w.rows(), w.cols());
   parallel_for(w.rows(), parallel, [&](Index begin, Index end) {
     std::vector<float> rest;
-    for (Index row = begin; row < end; ++row) {
+    for (Index row = begin; row < end && !progress.cancelled(); ++row) {
       for_each_group<S>(w.cols(), [&](Index g, Index first, Index count) {
         const float* const all = weights.data() + row * w.cols() + first;
         // The error of a group without weight `out`, -1 for none, with the scale chosen for these.
@@ -86,6 +109,7 @@ SplitWeights split_sensitive(const Eigen::MatrixBase<Derived>& w, const Hessian&
         const double whole = error(-1);
         for (Index e = 0; e < count; ++e) score(row, first + e) = static_cast<float>(whole - error(e));
       });
+      progress.advance(1);
     }
   });
   return split_highest("split_sensitive", w, score, share);
@@ -96,22 +120,25 @@ SplitWeights split_sensitive(const Eigen::MatrixBase<Derived>& w, const Hessian&
 /// where shapes do not fit or the damped H is not positive definite.
 template <class Derived, LowBitMatrix D, unsigned Baseline = isa::baseline>
 Sum<D, Sparse> fit_outliers(const Eigen::MatrixBase<Derived>& w, const Sum<D, Sparse>& sum, const Hessian& hessian,
-                            double damping = 0.01, const Parallel& parallel = {}) {
+                            const SalienceOptions& options = {}) {
   metrics::check_shape("fit_outliers", "a sum", w.rows(), w.cols(), sum.rows(), sum.cols());
+  const Parallel parallel{options.threads, options.executor};
+  check_parallel("fit_outliers", parallel);
   if (hessian.inputs() != w.cols())
     invalid("fit_outliers", text("a Hessian of ", w.cols(), " inputs"), hessian.inputs());
-  check_parallel("fit_outliers", parallel);
-  if (sum.second().matrix().nonZeros() == 0) return sum;
-  const Eigen::MatrixXd h = hessian.damped(damping).matrix();
+  rounding::SharedProgress progress("fit_outliers", options.progress, w.rows());
+  if (sum.second().matrix().nonZeros() == 0) {
+    progress.finish();
+    return sum;
+  }
+  const Eigen::MatrixXd h = hessian.damped(options.damping).matrix();
   const RowMajorMatrixXf rest = w.template cast<float>() - sum.first().dequantize();
   Sparse::Matrix fitted = sum.second().matrix();
-  std::vector<Index> failed(static_cast<std::size_t>(w.rows()), 0);
+  std::atomic<bool> failed = false;
   parallel_for(w.rows(), parallel, [&](Index begin, Index end) {
-    for (Index row = begin; row < end; ++row) {
+    for (Index row = begin; row < end && !progress.cancelled(); ++row) {
       const int* const columns = fitted.innerIndexPtr() + fitted.outerIndexPtr()[row];
-      float* const values = fitted.valuePtr() + fitted.outerIndexPtr()[row];
       const Index count = fitted.outerIndexPtr()[row + 1] - fitted.outerIndexPtr()[row];
-      if (count == 0) continue;
       Eigen::MatrixXd among(count, count);
       Eigen::VectorXd wanted(count);
       const Eigen::VectorXd r = rest.row(row).template cast<double>().transpose();
@@ -119,13 +146,18 @@ Sum<D, Sparse> fit_outliers(const Eigen::MatrixBase<Derived>& w, const Sum<D, Sp
         wanted[e] = h.col(columns[e]).dot(r);
         for (Index f = 0; f < count; ++f) among(f, e) = h(columns[f], columns[e]);
       }
-      const Eigen::LLT<Eigen::MatrixXd> factor(among);
-      failed[static_cast<std::size_t>(row)] = factor.info() != Eigen::Success;
-      Eigen::Map<Eigen::VectorXf>(values, count) = factor.solve(wanted).template cast<float>();
+      if (count > 0) {
+        const Eigen::LLT<Eigen::MatrixXd> factor(among);
+        if (factor.info() != Eigen::Success) failed = true;
+        Eigen::Map<Eigen::VectorXf>(fitted.valuePtr() + fitted.outerIndexPtr()[row], count) =
+            factor.solve(wanted).template cast<float>();
+      }
+      progress.advance(1);
     }
   });
-  if (std::count(failed.begin(), failed.end(), 1) > 0)
-    invalid("fit_outliers", "a Hessian that is positive definite once damped", text("damping ", damping));
+  if (failed)
+    invalid("fit_outliers", "a Hessian that is positive definite once damped",
+            rounding::other_damping(options.damping));
   return {sum.first(), Sparse(std::move(fitted))};
 }
 
@@ -140,14 +172,14 @@ using SalientColumns = Permuted<ColumnSplit<QuantizedMatrix<High>, QuantizedMatr
 /// does. Source: Shang et al., "PB-LLM", 2024 (with High = Int<8>, Low = Binary<>; there salient weights lie anywhere).
 template <class High, class Low, class Derived, class Rule = DefaultRule<Low>, unsigned Baseline = isa::baseline>
 SalientColumns<High, Low> quantize_salient_columns(const Eigen::MatrixBase<Derived>& w, const Hessian& hessian,
-                                                   double share = 0.1, const Rule& rule = {}, double damping = 0.01,
-                                                   const QuantizeOptions& options = {}) {
+                                                   double share = 0.1, const Rule& rule = {},
+                                                   const SalienceOptions& options = {}) {
   const char* const name = "quantize_salient_columns";
-  const Parallel parallel{options.threads, options.executor};
+  const QuantizeOptions spread{.threads = options.threads, .executor = options.executor};
   if (!(share >= 0 && share <= 1)) invalid(name, "a share from 0 to 1", share);
   const Index k = w.cols(), high = static_cast<Index>(std::ceil(share * static_cast<double>(k))), low = k - high;
   const Eigen::MatrixXf weights = w.template cast<float>();
-  const Eigen::VectorXf by_input = salience(weights, hessian, damping, parallel).colwise().sum().transpose();
+  const Eigen::VectorXf by_input = salience(weights, hessian, options).colwise().sum().transpose();
   Eigen::VectorXi order(k);
   std::iota(order.begin(), order.end(), 0);
   std::stable_sort(order.begin(), order.end(), [&](int a, int b) { return by_input[a] > by_input[b]; });
@@ -156,13 +188,13 @@ SalientColumns<High, Low> quantize_salient_columns(const Eigen::MatrixBase<Deriv
   Eigen::MatrixXf salient(w.rows(), high), others(w.rows(), low);
   for (Index j = 0; j < high; ++j) salient.col(j) = weights.col(order[j]);
   for (Index j = 0; j < low; ++j) others.col(j) = weights.col(order[high + j]);
-  const Eigen::MatrixXd all = k > 0 ? hessian.damped(damping).matrix() : Eigen::MatrixXd();
+  const Eigen::MatrixXd all = k > 0 ? hessian.damped(options.damping).matrix() : Eigen::MatrixXd();
   Eigen::MatrixXd h(k, k);
   for (Index j = 0; j < k; ++j)
     for (Index i = 0; i < k; ++i) h(i, j) = all(order[i], order[j]);
-  const auto gptq = [&](const Eigen::MatrixXd& part) {
-    return part.size() > 0 ? Gptq{Hessian::from_matrix((part + part.transpose()) / 2), {.damping = 0}}
-                           : Gptq{Hessian(0)};
+  const auto gptq = [&](const Eigen::MatrixXd& part, const Progress& progress) {
+    const Hessian of_part = part.size() > 0 ? Hessian::from_matrix((part + part.transpose()) / 2) : Hessian(0);
+    return Gptq{of_part, {.damping = 0, .progress = progress}};
   };
   // H_ss^-1 H_sl: what the salient weights take of errors of the others.
   Eigen::MatrixXd taken(high, low), left_over = h.bottomRightCorner(low, low);
@@ -170,10 +202,10 @@ SalientColumns<High, Low> quantize_salient_columns(const Eigen::MatrixBase<Deriv
     taken = Eigen::LLT<Eigen::MatrixXd>(h.topLeftCorner(high, high)).solve(h.topRightCorner(high, low));
     left_over -= h.bottomLeftCorner(low, high) * taken;
   }
-  const auto rest = quantize<Low>(others, rule, gptq(left_over), options);
+  const auto rest = quantize<Low>(others, rule, gptq(left_over, options.progress), spread);
   if (high > 0 && low > 0)
     salient += ((others - rest.dequantize()).template cast<double>() * taken.transpose()).template cast<float>();
-  return {ColumnSplit(quantize<High>(salient, gptq(h.topLeftCorner(high, high)), options), rest), {}, order};
+  return {ColumnSplit(quantize<High>(salient, gptq(h.topLeftCorner(high, high), {}), spread), rest), {}, order};
 }
 
 }  // namespace nibble

@@ -24,9 +24,8 @@ TEST(Salience, IsTheLossOfAWeightThatIsMissing) {
   for (Index i = 0; i < w.rows(); ++i) {
     for (Index j = 0; j < k; ++j) {
       // e_j = w; the others solve H_oo e_o = -H_oj w.
-      std::vector<Index> others;
-      for (Index o = 0; o < k; ++o)
-        if (o != j) others.push_back(o);
+      Eigen::VectorX<Index> others(k - 1);
+      for (Index o = 0; o < k - 1; ++o) others[o] = o < j ? o : o + 1;
       Eigen::VectorXd e(k);
       e[j] = static_cast<double>(w(i, j));
       const Eigen::VectorXd rest = -Eigen::LDLT<MatrixXd>(damped(others, others)).solve(damped(others, j) * e[j]);

@@ -2,15 +2,15 @@
 # headers, ours are not.
 add_library(nibble_warnings INTERFACE)
 target_compile_options(nibble_warnings INTERFACE -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Werror)
-# What GCC warns of only once it has optimised is often about code of Eigen or the standard library, and another in every
-# version: shown, but not an error.
-if(CMAKE_CXX_COMPILER_ID STREQUAL GNU)
-  foreach(flow array-bounds free-nonheap-object maybe-uninitialized mismatched-new-delete stringop-overflow)
-    target_compile_options(nibble_warnings INTERFACE -Wno-error=${flow})
-  endforeach()
-endif()
 
 function(nibble_program target)
   target_link_libraries(${target} PRIVATE nibble::nibble nibble_warnings)
   set_target_properties(${target} PROPERTIES CXX_EXTENSIONS OFF)
+  # What GCC warns of only once it has optimised is often about code of Eigen or the standard library, and another in
+  # every version: shown, but not an error.
+  if(CMAKE_CXX_COMPILER_ID STREQUAL GNU)
+    foreach(flow array-bounds free-nonheap-object maybe-uninitialized mismatched-new-delete stringop-overflow)
+      target_compile_options(${target} PRIVATE -Wno-error=${flow})
+    endforeach()
+  endif()
 endfunction()

@@ -6,4 +6,5 @@
 #include "nibble/core/isa.h"
 #include "nibble/core/parallel.h"
 #include "nibble/core/random.h"
+#include "nibble/core/shared_progress.h"
 #include "nibble/core/workspace.h"

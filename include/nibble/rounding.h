@@ -26,6 +26,5 @@
 #include "nibble/rounding/salience.h"
 #include "nibble/rounding/sample_weights.h"
 #include "nibble/rounding/second_moments.h"
-#include "nibble/rounding/shared_progress.h"
 #include "nibble/rounding/triangle.h"
 #include "nibble/rounding/yaqa.h"

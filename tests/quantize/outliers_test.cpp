@@ -62,6 +62,7 @@ TEST(SplitOutliers, BeyondStandardDeviations) {
 }
 
 TEST(SplitOutliers, EmptyAndBadInput) {
+  EXPECT_NE(test::message_of([] { split_beyond(RowMajorMatrixXf::Constant(1, 2, std::nanf(""))); }), "");
   for (const RowMajorMatrixXf& w : {RowMajorMatrixXf(0, 0), RowMajorMatrixXf(0, 5), RowMajorMatrixXf(5, 0)}) {
     expect_exact(w, split_outliers(w));
     expect_exact(w, split_beyond(w));

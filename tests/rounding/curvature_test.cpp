@@ -41,6 +41,16 @@ TEST(Curvature, ProxyLossIsTheErrorOfTheOutputs) {
   EXPECT_NE(test::message_of([&] { proxy_loss(w.topRows(3), q, h); }), "");
 }
 
+TEST(Curvature, DoesNotHideNaN) {
+  MatrixXf w = MatrixXf::Ones(2, 3);
+  const auto q = quantize<Int<8>>(w);
+  const Hessian h = Hessian::from_matrix(MatrixXd::Identity(3, 3));
+  w(1, 1) = std::nanf("");
+  EXPECT_TRUE(std::isnan(compare(w, q, h).relative_output_error));
+  EXPECT_TRUE(std::isnan(incoherence(w)));
+  EXPECT_EQ(compare(MatrixXf(2, 0), quantize<Int<8>>(MatrixXf(2, 0)), Hessian(0)).proxy_loss, 0);
+}
+
 TEST(Curvature, Trace) {
   const Eigen::VectorXd values = Eigen::VectorXd::LinSpaced(40, 0.1, 9);
   const MatrixXd m = with_eigenvalues(values);

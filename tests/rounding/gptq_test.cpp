@@ -132,6 +132,24 @@ TEST(Babai, KeepsItsBoundOnceGridsAreWideEnough) {
   expect_bound<UInt<3, PerTensor>>();
 }
 
+struct Tight {
+  template <class S> GroupParams<S> operator()(const WeightGroup&, const Quantizer<S>& quantizer) const {
+    return quantizer.params({-0.1f, 0.1f});
+  }
+};
+
+TEST(Babai, WidensASharedScaleNoFurtherThanTheLargestTarget) {
+  using S = Scheme<formats::Int<3>, PerTensor>;
+  const Hessian h = Hessian::from_matrix(MatrixXd::Constant(1, 1, 2));
+  const MatrixXf w = MatrixXf::Ones(64, 1);
+  const auto q = quantize<S>(w, Tight{}, Babai{h, {.groups = Groups::Static}, 1});
+  EXPECT_TRUE(q.dequantize().isApprox(w, 1e-6f)) << q.group(0, 0).scale;
+  // A side without values cannot be widened.
+  using U = Scheme<formats::UInt<4>, PerRow>;
+  const auto as_it_was = quantize<U>(-w, Tight{}, Babai{h, {.groups = Groups::Static}, 3});
+  EXPECT_EQ(as_it_was, quantize<U>(-w, Tight{}));
+}
+
 TEST(Babai, WidensForOrderedFormatsOnly) {
   const MatrixXf w = test::normal(20, 16, 3);
   const Hessian h(test::correlated_inputs(16, 40, 4));

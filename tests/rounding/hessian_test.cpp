@@ -77,6 +77,18 @@ TEST(Hessian, WeighsSamples) {
   EXPECT_LT(distance(ones.matrix(), Hessian(x).matrix()), 1e-12);
   rows.add(x, Eigen::RowVectorXf::Constant(90, 1e-30f));
   EXPECT_LT(distance(rows.matrix(), Hessian(x).matrix()), 1e-6);
+  // What does not count does not matter, whatever it is.
+  MatrixXf masked = x;
+  masked.col(0).setConstant(1e30f);
+  Hessian h_masked(20);
+  h_masked.add(masked, w);
+  EXPECT_EQ(h_masked.matrix(), h.matrix());
+  const auto weights = [&](double weight) {
+    return test::message_of([&] { h.add(x, Eigen::VectorXd::Constant(90, weight)); });
+  };
+  EXPECT_EQ(weights(1e308), "nibble::Hessian::add: expected weights of 0 or from 1e-150 to 1e150, got 1e+308 for sample 0");
+  EXPECT_NE(weights(-1), "");
+  EXPECT_NE(weights(1e-310), "");
 }
 
 TEST(Hessian, KeepsSizesThatFloatsWouldLose) {

@@ -47,6 +47,14 @@ TEST(SplitSalient, TakesTheMostSalientWeights) {
 }
 
 // Dettmers et al., algorithm 1, with the scale of a group of integers from its largest weight.
+TEST(SplitSalient, DoesNotDependOnTheUnitOfTheInputs) {
+  MatrixXf w = test::normal(9, 31, 3);
+  w(2, 2) = 0;
+  const MatrixXf x = test::correlated_inputs(31, 90, 4);
+  const auto kept = split_salient(w, Hessian(x), 0.2).outliers;
+  for (float unit : {1e-23f, 1e20f}) EXPECT_EQ(split_salient(w, Hessian(unit * x), 0.2).outliers, kept) << unit;
+}
+
 TEST(SplitSensitive, IsTheRuleOfTheirPaper) {
   const Index n = 6, k = 40;
   MatrixXf w = test::normal(n, k, 5);
@@ -159,7 +167,7 @@ TEST(Salience, SaysWhatIsWrong) {
   const MatrixXf w = test::normal(3, 6, 13);
   const Hessian five(test::correlated_inputs(5, 9, 1)), one(test::correlated_inputs(6, 1, 2));
   EXPECT_EQ(test::message_of([&] { salience(w, five); }), "nibble::salience: expected a Hessian of 6 inputs, got 5");
-  EXPECT_NE(test::message_of([&] { salience(w, one, {.damping = 0}); }).find("try one of 0.01"), std::string::npos);
+  EXPECT_NE(test::message_of([&] { salience(w, one, {.damping = 0}); }).find("try a damping of 0.01"), std::string::npos);
   EXPECT_EQ(test::message_of([&] { split_salient(w, one, 2); }),
             "nibble::split_salient: expected a share from 0 to 1, got 2");
   EXPECT_EQ(test::message_of([&] { split_sensitive<Int<3>>(w, five); }),
@@ -173,6 +181,19 @@ TEST(Salience, SaysWhatIsWrong) {
   EXPECT_THROW(split_sensitive<Int<3>>(w, one, 0.1, AbsMax{}, stop), Cancelled);
   EXPECT_THROW(fit_outliers(w, quantize_with_outliers<Int<2>>(split_outliers(w, 1)), one, stop), Cancelled);
   EXPECT_THROW((quantize_salient_columns<Int<8>, Int<2>>(w, one, 0.5, AbsMax{}, stop)), Cancelled);
+  EXPECT_THROW(salience(w, one, stop), Cancelled);
+  EXPECT_THROW(split_salient(w, one, 0.1, stop), Cancelled);
+  for (double share : {0.0, 0.5, 1.0}) {
+    std::vector<Index> calls;
+    quantize_salient_columns<Int<8>, Int<2>>(w, one, share, AbsMax{}, {.progress = [&](Index done, Index total) {
+      EXPECT_EQ(total, 6);
+      calls.push_back(done);
+      return done <= total;
+    }});
+    EXPECT_TRUE(std::is_sorted(calls.begin(), calls.end())) << share;
+    EXPECT_EQ(calls.front(), 0) << share;
+    EXPECT_EQ(calls.back(), 6) << share;
+  }
 }
 
 TEST(Salience, DoesNotDependOnThreads) {

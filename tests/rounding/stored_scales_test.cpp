@@ -142,6 +142,22 @@ TEST(FitScales, KeepProgressiveWeightsWithinBytes) {
       EXPECT_LE(reach(parts, i, g), std::max(127, reach(before, i, g))) << i << ' ' << g;
 }
 
+TEST(FitScales, OfFormatsWhoseLargestValueFloatsRound) {
+  using S = Scheme<formats::LloydMax<4>, Group<16>, formats::Half>;
+  const MatrixXf w = test::normal(20, 40, 21);
+  const Hessian h(test::correlated_inputs(40, 90, 22));
+  const auto q = quantize<S>(w, Refined{Nearest{}, FitScales{h}});
+  EXPECT_LT(proxy_loss(w, q, h), proxy_loss(w, quantize<S>(w), h));
+}
+
+// Least squares would like a scale of which the largest code makes an infinity.
+TEST(FitScales, KeepLargeWeightsFinite) {
+  MatrixXf w(1, 2);
+  w << 3.4e38f, 1.69e38f;
+  const Hessian h = Hessian::from_matrix(Eigen::Vector2d(1, 100).asDiagonal().toDenseMatrix());
+  EXPECT_TRUE((quantize<Int<4>>(w, Refined{Nearest{}, FitScales{h}}).dequantize().allFinite()));
+}
+
 TEST(FitScales, KeepTheSignOfScales) {
   using S = Scheme<formats::FullInt<4>, Group<16>, formats::Half>;
   const MatrixXf w = test::normal(20, 40, 13);

@@ -10,6 +10,7 @@
 
 #include "nibble/core/error.h"
 #include "nibble/core/isa.h"
+#include "nibble/core/shared_progress.h"
 
 namespace nibble {
 
@@ -23,11 +24,21 @@ using Executor = std::function<void(std::ptrdiff_t count, const std::function<vo
 struct Parallel {
   int threads = 1;
   const Executor* executor = nullptr;
+  SharedProgress* progress = nullptr;  ///< where there is one, told of steps and asked by what takes long to go on
 
   Parallel() = default;
   Parallel(int n) : threads(n) {}
   Parallel(int n, const std::optional<Executor>& e) : threads(n), executor(e ? &*e : nullptr) {}
   Parallel(int n, std::optional<Executor>&& e) = delete;
+  /// The same, with another progress.
+  Parallel with(SharedProgress& told) const {
+    Parallel result = *this;
+    result.progress = &told;
+    return result;
+  }
+  void advance(std::ptrdiff_t steps) const {
+    if (progress != nullptr) progress->advance(steps);
+  }
 };
 
 /// Throws std::invalid_argument in the name of `function` where options.threads < 1 or the executor is an empty

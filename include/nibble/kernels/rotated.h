@@ -94,6 +94,7 @@ template <class A, unsigned Baseline> struct kernels::MatrixProduct<Rotated<A>, 
     Eigen::MatrixXf z(y.rows(), y.cols());
     MatrixProduct<A, Baseline>::run(w.matrix(), x, z, options, {});
     w.left().template apply_transposed_in_place<Baseline>(z, transform);
+    if (!z.allFinite()) invalid("gemm", "rotated outputs within floats", "a NaN or an infinity");
     for (Index m = 0; m < y.cols(); ++m) {
       for (Index i = 0; i < y.rows(); ++i) {
         const float before = e.accumulate ? y(i, m) : 0, bias = e.bias.size() > 0 ? e.bias[i] : 0;

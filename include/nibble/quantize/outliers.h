@@ -35,13 +35,17 @@ SplitWeights split_where(const Eigen::MatrixBase<Derived>& w, const IsOutlier& i
   return split;
 }
 
+inline void check_share(const char* function, double share) {
+  if (!(share >= 0 && share <= 1)) invalid(function, "a share from 0 to 1", share);
+}
+
 /// Sets the floor(share * N K) weights of largest `score` (N x K) aside; of equal ones those of earlier rows, then
 /// columns. 0 <= share <= 1. Throws std::invalid_argument, in the name of `function`, otherwise and where a score is a
 /// NaN.
 template <class Derived>
 SplitWeights split_highest(const char* function, const Eigen::MatrixBase<Derived>& w, const RowMajorMatrixXf& score,
                            double share) {
-  if (!(share >= 0 && share <= 1)) invalid(function, "a share from 0 to 1", share);
+  check_share(function, share);
   if (score.hasNaN()) invalid(function, "weights", "a NaN");
   const auto count = static_cast<Index>(share * static_cast<double>(score.size()));
   std::vector<Index> order(static_cast<std::size_t>(score.size()));
@@ -60,11 +64,12 @@ template <class Derived> SplitWeights split_outliers(const Eigen::MatrixBase<Der
   return split_highest("split_outliers", w, w.template cast<float>().cwiseAbs(), share);
 }
 
-/// Sets the weights aside that are more than `sigmas` standard deviations from the mean of W. sigmas > 0. Throws
-/// std::invalid_argument otherwise.
+/// Sets the weights aside that are more than `sigmas` standard deviations from the mean of W. Throws
+/// std::invalid_argument unless sigmas > 0 and W is finite.
 template <class Derived> SplitWeights split_beyond(const Eigen::MatrixBase<Derived>& w, double sigmas = 3) {
   if (!(sigmas > 0)) invalid("split_beyond", "sigmas > 0", sigmas);
   const Eigen::MatrixXd weights = w.template cast<double>();
+  if (!weights.allFinite()) invalid("split_beyond", "finite weights", "a NaN or an infinity");
   const double mean = weights.size() == 0 ? 0 : weights.mean();
   const double sigma = weights.size() == 0 ? 0 : std::sqrt((weights.array() - mean).square().mean());
   return split_where(w,

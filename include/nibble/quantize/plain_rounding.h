@@ -25,6 +25,7 @@ void choose_groups(const RowMajorMatrixXf& w, const Rule& rule, Parts<S>& parts,
       for_each_group<S>(w.cols(), [&](Index g, Index first, Index count) {
         parts.set_group(row, g, choose(rule, weight_group<S>(w, row, first, count), Quantizer<S>(parts, row, g)));
       });
+      parallel.advance(1);
     }
   });
 }

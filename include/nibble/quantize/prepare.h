@@ -54,9 +54,12 @@ void fit_tables(const RowMajorMatrixXf& w, const Rule& rule, Parts<S>& parts, co
   parallel_for(parts.tables.rows(), parallel, [&](Index begin, Index end) {
     for (Index i = begin; i < end; ++i) {
       Samples& s = samples[static_cast<std::size_t>(i)];
-      if (!(s.largest > 0)) continue;
-      for (float& size : s.sizes) size = size / s.largest * (size / s.largest);
-      S::format::fit(s.values.data(), s.sizes.data(), static_cast<Index>(s.values.size()), parts.tables.row(i).data());
+      if (s.largest > 0) {
+        for (float& size : s.sizes) size = size / s.largest * (size / s.largest);
+        S::format::fit(s.values.data(), s.sizes.data(), static_cast<Index>(s.values.size()),
+                       parts.tables.row(i).data());
+      }
+      parallel.advance(1);
     }
   });
 }

@@ -11,6 +11,8 @@ struct QuantizeOptions {
   int threads = 1;                     ///< parts that rows are spread over; at least 1
   std::optional<Executor> executor{};  ///< runs the parts; by default OpenMP where compiled with it, else the caller
   bool allow_nonfinite = false;  ///< NaN and infinity become the codes that the format has for them, else an error
+  /// Of the choice of tables and scales; steps are tables and rows. Roundings that take long have one of their own.
+  Progress progress{};
 };
 
 /// Writes the codes of the weights that are NaN or infinite, which the scales know nothing of: an infinity the one that
@@ -34,16 +36,22 @@ template <class S> void set_nonfinite(const RowMajorMatrixXf& w, Parts<S>& parts
 
 /// Quantizes W (N x K, any scalar type and storage order) to scheme S: `rule` chooses the scale of each group,
 /// `rounding` the codes. Either may be left out; the defaults are DefaultRule<S> and Nearest. The result does not
-/// depend on threads. Throws std::invalid_argument where W has a NaN or an infinity that is not allowed or has no code.
+/// depend on threads. Throws std::invalid_argument where W has a NaN or an infinity that is not allowed or has no code;
+/// Cancelled.
 template <class S, class Derived, class Rule, class Round>
   requires(ScaleRule<Rule, S>&& Rounding<Round, S>)
 QuantizedMatrix<S> quantize(const Eigen::MatrixBase<Derived>& w, const Rule& rule, const Round& rounding,
                             const QuantizeOptions& options = {}) {
   const RowMajorMatrixXf weights = w.template cast<float>();
-  const Parallel parallel{options.threads, options.executor};
+  const Parallel spread{options.threads, options.executor};
+  check_parallel("quantize", spread);
   const auto from = [&](const RowMajorMatrixXf& finite) {
+    const Index tables = w.size() > 0 ? Layout<S>(w.rows(), w.cols()).tables.size() : 0;
+    SharedProgress progress("quantize", options.progress, tables + w.rows());
+    const Parallel parallel = spread.with(progress);
     Parts<S> parts = prepare<S>(finite, rule, parallel);
     rounding.round(finite, rule, parts, parallel);
+    progress.finish();
     return parts;
   };
   if (weights.allFinite()) return QuantizedMatrix<S>(from(weights));

@@ -185,6 +185,10 @@ template <class S> class StraightRows {
     else
       params.scale_code = F::encode(std::abs(scale) <= F::max() ? scale : std::copysign(F::max(), scale));
     params.scale = F::decode(params.scale_code) * at.quantizer.super_scale;
+    if constexpr (std::same_as<typename S::scale, ProgressiveScale>) {  // what codes mean is to stay within 8 bits
+      const auto zero = static_cast<float>(params.zero_code);
+      if (F::decode(params.scale_code) * std::max(zero, top - zero) > 127) return;
+    }
     if (params.scale != 0) at.params = params;
   }
 
@@ -226,10 +230,11 @@ struct AdaQuant {
     check(w.cols());
     constexpr Index lane = kernels::lane_rows;
     const Index blocks = w.cols() > 0 ? (w.rows() + lane - 1) / lane : 0;
-    rounding::SharedProgress steps("AdaQuant", options.progress, blocks * options.iterations);
+    SharedProgress steps("AdaQuant", options.progress, blocks * options.iterations);
     if (blocks == 0) return;
     if (!(hessian.weight() > 0))
       invalid("AdaQuant", "a Hessian of samples that count", text(hessian.samples(), " samples"));
+    hessian.check_definite("AdaQuant", parallel.with(steps));
     const rounding::HessianTiles h(options.bias ? hessian.centred() : hessian, 1, rounding::all_of(w.cols()), parallel);
     const Isa isa = resolve();
     const rounding::LevelsOf<S> levels;

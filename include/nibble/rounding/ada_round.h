@@ -128,10 +128,11 @@ struct AdaRound {
     check(w.cols());
     constexpr Index lane = kernels::lane_rows;
     const Index blocks = w.cols() > 0 ? (w.rows() + lane - 1) / lane : 0;
-    rounding::SharedProgress steps("AdaRound", options.progress, blocks * options.iterations);
+    SharedProgress steps("AdaRound", options.progress, blocks * options.iterations);
     if (blocks == 0) return;
     if (!(hessian.weight() > 0))
       invalid("AdaRound", "a Hessian of samples that count", text(hessian.samples(), " samples"));
+    hessian.check_definite("AdaRound", parallel.with(steps));
     Nearest{}.round(w, rule, parts, parallel);
     const rounding::HessianTiles h(hessian, 1, rounding::all_of(w.cols()), parallel);
     const Isa isa = resolve();
@@ -157,7 +158,7 @@ struct AdaRound {
   /// Learns the codes of the rows first .. first + count - 1, which are nearest's, at most lane_rows.
   template <class S>
   void learn(const RowMajorMatrixXf& w, Index first, Index count, const rounding::HessianTiles& h, Isa isa,
-             const rounding::LevelsOf<S>& levels, Parts<S>& parts, rounding::SharedProgress& steps) const {
+             const rounding::LevelsOf<S>& levels, Parts<S>& parts, SharedProgress& steps) const {
     constexpr Index lane = kernels::lane_rows;
     const Index k = w.cols();
     const auto size = static_cast<std::size_t>(k * lane);

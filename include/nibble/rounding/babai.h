@@ -47,7 +47,15 @@ template <class S> class ClippingWatch {
         const GroupParams<S> old = parts.group(row, g);
         Quantizer<S> quantizer(parts, row, g);
         quantizer.side.choice = old.choice;
-        const Range end = ends_[old.choice];
+        const Range end = ends_[old.choice], step = last_steps_[old.choice];
+        // A grid without values on a side cannot grow there; a scale that rows share may have grown for an earlier one.
+        if (!S::affine && end.low >= 0) noted.low = 0;
+        if (!S::affine && end.high <= 0) noted.high = 0;
+        if (noted.low >= (end.low - step.low / 2 - old.zero) * old.scale &&
+            noted.high <= (end.high + step.high / 2 - old.zero) * old.scale) {
+          noted = {0, 0};
+          continue;
+        }
         Range range{std::min(noted.low, (end.low - old.zero) * old.scale),
                     std::max(noted.high, (end.high - old.zero) * old.scale)};
         noted = {0, 0};
@@ -111,8 +119,8 @@ struct Babai {
   void round_widening(const RowMajorMatrixXf& w, const Rule& rule, Parts<S>& parts, const ColumnOptions& backwards,
                       const Parallel& parallel) const {
     constexpr Index height = kernels::lane_rows;
-    rounding::SharedProgress progress("Babai", options.progress, w.rows() * (1 + widen));
-    const auto plan = rounding::plan_columns<S>("Babai", w, hessian, backwards, parallel);
+    SharedProgress progress("Babai", options.progress, w.rows() * (Index{1} + widen));
+    const auto plan = rounding::plan_columns<S>("Babai", w, hessian, backwards, parallel.with(progress));
     choose_groups(w, rule, parts, parallel);
     rounding::ClippingWatch<S> watch(parts);
     const Index count = (w.rows() + height - 1) / height;

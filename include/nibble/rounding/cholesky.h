@@ -51,6 +51,7 @@ BadPivot cholesky_in_place(Eigen::Ref<Eigen::MatrixXd> a, const Parallel& parall
   const double singular = 4 * static_cast<double>(n) * std::numeric_limits<double>::epsilon();
   const Eigen::VectorXd least = singular * a.diagonal().cwiseAbs();
   for (Index b = 0; b < n; b += block) {
+    parallel.advance(0);
     const Index size = std::min(block, n - b), next = b + size, rest = n - next;
     auto corner = a.block(b, b, size, size);
     for (Index j = 0; j < size; ++j) {
@@ -101,6 +102,7 @@ void invert_triangle_in_place(Eigen::Ref<Eigen::MatrixXd> c, const Parallel& par
                   chunk = 256;  // of rows, and of the depth, so that what is multiplied is in the cache
   const Index n = c.rows();
   for (Index b = (n - 1) / block * block; n > 0 && b >= 0; b -= block) {
+    parallel.advance(0);
     const Index size = std::min(block, n - b), next = b + size, rest = n - next, tiles = (rest + tile - 1) / tile;
     const Eigen::MatrixXd inverse =
         c.block(b, b, size, size).template triangularView<Eigen::Lower>().solve(Eigen::MatrixXd::Identity(size, size));

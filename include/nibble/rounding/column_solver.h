@@ -4,7 +4,6 @@
 
 #include "nibble/quantize.h"
 #include "nibble/rounding/hessian.h"
-#include "nibble/rounding/shared_progress.h"
 
 namespace nibble {
 
@@ -227,7 +226,7 @@ template <class S, class Rule, class EncodeOf> class ColumnSolver {
             root += static_cast<double>(wanted[e] - got[e]) * feedback_.roots(e, begin + d);
           loss += root * root;
         }
-        if constexpr (ways > 1) loss *= static_cast<double>(at.encode->weight(static_cast<int>(way)));
+        if constexpr (requires { at.encode->weight(0); }) loss *= static_cast<double>(at.encode->weight(static_cast<int>(way)));
         loss_ += loss;
       }
     }
@@ -302,7 +301,7 @@ void solve_columns(const char* function, const RowMajorMatrixXf& w, const Rule& 
                    const EncodeOf& encode_of) {
   constexpr Index height = ColumnSolver<S, Rule, EncodeOf>::rows_at_once;
   SharedProgress progress(function, options.progress, w.rows());
-  const ColumnPlan plan = plan_columns<S>(function, w, hessian, options, parallel);
+  const ColumnPlan plan = plan_columns<S>(function, w, hessian, options, parallel.with(progress));
   double loss = 0;
   if (w.size() > 0) {
     if (!plan.dynamic) choose_groups(w, rule, parts, parallel);
@@ -311,6 +310,7 @@ void solve_columns(const char* function, const RowMajorMatrixXf& w, const Rule& 
         solve_rows(w, rule, parts, plan, encode_of, all_of((w.rows() + height - 1) / height), parallel, progress),
         options.damping);
   }
+  progress.finish();
   if (options.loss != nullptr) *options.loss = loss;
 }
 

@@ -40,7 +40,7 @@ struct Comq {
 
   template <class S, class Rule>
   void round(const RowMajorMatrixXf& w, const Rule& rule, Parts<S>& parts, const Parallel& parallel = {}) const {
-    rounding::check_refinement("Comq", w, parts, hessian);
+    rounding::check_refinement("Comq", w, parts, hessian, parallel);
     if (options.sweeps < 0) invalid("Comq", "at least 0 sweeps", options.sweeps);
     const std::ptrdiff_t total = w.rows() * options.sweeps * 2;
     const auto step = [&](std::ptrdiff_t steps) {

@@ -44,7 +44,7 @@ HessianComparison compare(const Eigen::MatrixBase<Derived>& w, const Q& q, const
   HessianComparison c{compare(w, q)};
   c.proxy_loss = proxy_loss(w, q, hessian);
   const double signal = hessian.quadratic_form(w.template cast<double>());
-  c.relative_output_error = c.proxy_loss > 0 ? std::sqrt(c.proxy_loss / signal) : 0;
+  c.relative_output_error = c.proxy_loss <= 0 ? 0 : std::sqrt(c.proxy_loss / signal);
   return c;
 }
 
@@ -126,7 +126,7 @@ Eigenpairs top_eigenvalues(const Hessian& hessian, Index count, std::uint64_t se
 template <class Derived> double incoherence(const Eigen::MatrixBase<Derived>& w) {
   const Eigen::MatrixXd dense = w.template cast<double>();
   const double norm = dense.norm();
-  return norm > 0 ? dense.cwiseAbs().maxCoeff() * std::sqrt(static_cast<double>(dense.size())) / norm : 0;
+  return norm == 0 ? 0 : dense.cwiseAbs().maxCoeff() * std::sqrt(static_cast<double>(dense.size())) / norm;
 }
 
 /// How far the eigenvectors of H are from lying across all inputs: the least mu with |Q_ij| <= mu / sqrt(K) for the

@@ -143,7 +143,8 @@ template <class S> class CyclicSolver {
       nearer += step * (2 * static_cast<double>(errors_.at(p + d)[r]) - step);
     }
     if (square == 0) return linear == 0 ? std::max(nearer, 0.0) : 0;
-    return linear - square > least_gain * square ? linear - square : 0;
+    const double gain = linear - square;
+    return std::isfinite(gain) && gain > least_gain * square ? gain : 0;
   }
 
   const RowMajorMatrixXf& w_;
@@ -192,12 +193,12 @@ struct CyclicRounding {
 
   template <class S> void refine(const RowMajorMatrixXf& w, Parts<S>& parts, const Parallel& parallel = {}) const {
     constexpr Index lane = kernels::lane_rows;
-    rounding::check_refinement("CyclicRounding", w, parts, hessian);
+    rounding::check_refinement("CyclicRounding", w, parts, hessian, parallel);
     if (options.sweeps < 0) invalid("CyclicRounding", "at least 0 sweeps", options.sweeps);
-    rounding::SharedProgress progress("CyclicRounding", options.progress, w.rows());
-    if (w.size() == 0) return;
+    SharedProgress progress("CyclicRounding", options.progress, w.rows());
+    if (w.size() == 0) return progress.finish();
     Eigen::VectorXd size = hessian.diagonal();
-    if (options.greedy) size = size.cwiseProduct(w.colwise().squaredNorm().transpose().cast<double>());
+    if (options.greedy) size = size.cwiseProduct(w.cast<double>().colwise().squaredNorm().transpose());
     const rounding::HessianTiles h(
         hessian, S::dim, rounding::runs_in(options.greedy ? Order::ActOrder : options.order, S::dim, size), parallel);
     const Eigen::MatrixXd inverses = rounding::inverses_of_runs(h);

@@ -42,7 +42,7 @@ struct DecoupleQ {
 
   template <class S, class Rule>
   void round(const RowMajorMatrixXf& w, const Rule& rule, Parts<S>& parts, const Parallel& parallel = {}) const {
-    rounding::check_refinement("DecoupleQ", w, parts, hessian);
+    rounding::check_refinement("DecoupleQ", w, parts, hessian, parallel);
     if (options.rounds < 0 || options.sweeps < 0)
       invalid("DecoupleQ", "at least 0 rounds and sweeps", text(options.rounds, ", ", options.sweeps));
     const std::ptrdiff_t total = w.rows() * (4 * options.rounds + 1);
@@ -59,7 +59,10 @@ struct DecoupleQ {
       options.losses->push_back(w.size() == 0 ? 0 : proxy_loss(w, QuantizedMatrix<S>(parts), hessian));
     };
     report();
-    if (w.size() == 0) return;
+    if (w.size() == 0) {
+      if (options.progress && !options.progress(total, total)) raise(Cancelled("DecoupleQ"));
+      return;
+    }
     const rounding::HessianTiles h(hessian, S::dim, rounding::runs_in(Order::InOrder, S::dim, hessian.diagonal()),
                                    parallel);
     for (Index round = 0; round < options.rounds; ++round) {

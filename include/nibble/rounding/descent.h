@@ -3,7 +3,6 @@
 #pragma once
 
 #include "nibble/rounding/hessian_tiles.h"
-#include "nibble/rounding/shared_progress.h"
 
 namespace nibble::rounding {
 

@@ -51,6 +51,7 @@ template <class S> class StorableScales {
   static bool chosen(const Level<format>& level) {
     const float top = reach_of<typename S::format>(), reach = level.value * top;
     if (!std::isfinite(reach)) return false;
+    if (reach / top > format::max()) return true;  // the largest scale itself, by the rounding of floats
     if constexpr (S::has_super)
       return S::scale::encode(reach, top, 1) == level.code;
     else
@@ -242,10 +243,11 @@ template <class S> class ScaleFit {
     return zero >= 0 && static_cast<float>(zero) <= max_of<typename S::format>(group.params.choice);
   }
   static bool fits(const Group& group, const Scale& scale, int shift) {
-    if (!std::isfinite(static_cast<float>(scale.value * group.super))) return false;
+    const float top = max_of<typename S::format>(group.params.choice);
+    if (!std::isfinite(static_cast<float>(scale.value * group.super) * std::max(top, 1.0f))) return false;
     if constexpr (std::same_as<typename S::scale, ProgressiveScale>) {  // what codes mean is to stay within 8 bits
-      const double zero = group.params.zero_code + shift, top = static_cast<double>(max_of<typename S::format>());
-      return scale.value * std::max(zero, top - zero) <= 127;
+      const double zero = group.params.zero_code + shift;
+      return scale.value * std::max(zero, static_cast<double>(top) - zero) <= 127;
     }
     return true;
   }
@@ -454,10 +456,10 @@ struct FitScales {
     using rounding::ScaleSystem;
     constexpr Index lane = kernels::lane_rows;
     constexpr bool per_tensor = std::same_as<typename S::group, PerTensor>;
-    rounding::check_refinement("FitScales", w, parts, hessian);
+    rounding::check_refinement("FitScales", w, parts, hessian, parallel);
     if (options.sweeps < 0) invalid("FitScales", "at least 0 sweeps", options.sweeps);
-    rounding::SharedProgress progress("FitScales", options.progress, w.rows());
-    if (w.size() == 0) return;
+    SharedProgress progress("FitScales", options.progress, w.rows());
+    if (w.size() == 0) return progress.finish();
     const rounding::HessianTiles h(hessian, S::dim, rounding::runs_in(Order::InOrder, S::dim, hessian.diagonal()),
                                    parallel);
     const Eigen::MatrixXd sums =

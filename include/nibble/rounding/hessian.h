@@ -52,7 +52,8 @@ class Hessian {
   static Hessian from_matrix(const Eigen::MatrixBase<Derived>& matrix, Index samples = 1, HessianOptions options = {}) {
     const Eigen::MatrixXd h = matrix.template cast<double>();
     if (h.rows() != h.cols()) invalid("Hessian::from_matrix", "a square matrix", text(h.rows(), " x ", h.cols()));
-    if (samples < 1) invalid("Hessian::from_matrix", "at least 1 sample", samples);
+    if (samples < 1 || samples >= most_samples)
+      invalid("Hessian::from_matrix", text("from 1 to ", most_samples - 1, " samples"), samples);
     if (!h.allFinite()) invalid("Hessian::from_matrix", "finite elements", "a NaN or an infinity");
     const double largest = h.size() == 0 ? 0 : h.cwiseAbs().maxCoeff();
     for (Index j = 0; j < h.cols(); ++j) {
@@ -63,7 +64,10 @@ class Hessian {
                   text(h(i, j), " at (", i, ", ", j, ") and ", h(j, i), " at (", j, ", ", i, ")"));
     }
     Hessian result(h.rows(), std::move(options));
-    result.state_->sum = (h + h.transpose()) * (static_cast<double>(samples) / 4);
+    result.state_->sum = h * (static_cast<double>(samples) / 4) + h.transpose() * (static_cast<double>(samples) / 4);
+    if (!result.state_->sum.allFinite())
+      invalid("Hessian::from_matrix", text("elements whose ", samples, "-fold is finite"), largest);
+    result.state_->definite = false;
     result.state_->samples = samples;
     result.state_->weight = static_cast<double>(samples);
     result.state_->has_mean = false;
@@ -82,15 +86,14 @@ class Hessian {
   template <class Derived> void add(const Eigen::MatrixBase<Derived>& x) {
     add_samples(x.template cast<float>(), nullptr);
   }
-  /// Adds samples that count `weights` times, one for each column, finite and none negative.
+  /// Adds samples that count `weights` times, one for each column: each 0 or from 1e-150 to 1e150.
   template <class Derived, class Weights>
   void add(const Eigen::MatrixBase<Derived>& x, const Eigen::MatrixBase<Weights>& weights) {
     const Eigen::VectorXd w = weights.derived().reshaped().template cast<double>();
     if (w.size() != x.cols()) invalid("Hessian::add", text(x.cols(), " weights, one for each sample"), w.size());
     for (Index m = 0; m < w.size(); ++m)
-      if (!(w[m] >= 0 && std::isfinite(w[m])))
-        invalid("Hessian::add", "finite weights of at least 0", text(w[m], " for sample ", m));
-    if (!std::isfinite(weight() + w.sum())) invalid("Hessian::add", "weights whose sum is finite", w.sum());
+      if (!(w[m] == 0 || (w[m] >= 1e-150 && w[m] <= 1e150)))
+        invalid("Hessian::add", "weights of 0 or from 1e-150 to 1e150", text(w[m], " for sample ", m));
     add_samples(x.template cast<float>(), &w);
   }
 
@@ -103,6 +106,10 @@ class Hessian {
     state.sum += added->sum;
     state.first += added->first;
     state.has_mean = state.has_mean && added->has_mean;
+    {
+      const std::lock_guard<std::mutex> lock(added->guard);
+      state.definite = state.definite && added->definite;
+    }
     state.samples += added->samples;
     state.weight += added->weight;
   }
@@ -143,6 +150,7 @@ class Hessian {
   template <unsigned Baseline = isa::baseline> double quadratic_form(const Eigen::MatrixXd& e) const {
     if (e.cols() != inputs()) invalid("Hessian::quadratic_form", text("a matrix of ", inputs(), " columns"), e.cols());
     const double factor = scale("Hessian::quadratic_form");
+    if (e.size() == 0) return 0;
     double sum = 0;
     constexpr Index rows = 64;  // at a time: little memory beside e
     for (Index i = 0; i < e.rows(); i += rows) {
@@ -209,14 +217,43 @@ class Hessian {
     rounding::BadPivot bad;
     auto made = std::make_shared<const rounding::Feedback>(dim, runs, std::move(positions), h, parallel, bad);
     if (bad.column >= 0)
-      invalid(function, "a Hessian that is positive definite once damped",
-              text("a pivot of ", bad.value, " at input ", made->inputs[static_cast<std::size_t>(bad.column)],
-                   " with damping ", fraction, "; try a damping of ", std::max(0.01, 10 * fraction)));
+      reject(function, {made->inputs[static_cast<std::size_t>(bad.column)], bad.value}, fraction, parallel);
     const std::lock_guard<std::mutex> lock(state_->guard);
     if (auto found = find()) return found;  // another thread's, made meanwhile
     if (kept.size() == 4) kept.erase(kept.begin());
     kept.push_back({fraction, made});
     return made;
+  }
+
+  /// Throws std::invalid_argument, in the name of `function`, where H comes, even in part, from a matrix or a file and is
+  /// not positive definite with a damping of 0.01. Computed once.
+  template <unsigned Baseline = isa::baseline>
+  void check_definite(const char* function, const Parallel& parallel) const {
+    {
+      const std::lock_guard<std::mutex> lock(state_->guard);
+      if (state_->definite || !(weight() > 0)) return;
+    }
+    constexpr double fraction = 0.01;
+    Eigen::MatrixXd h = damped(fraction).matrix();
+    const rounding::BadPivot bad = rounding::cholesky_in_place(h, parallel);
+    if (bad.column >= 0) reject(function, bad, fraction, parallel);
+    const std::lock_guard<std::mutex> lock(state_->guard);
+    state_->definite = true;
+  }
+
+  /// Throws the std::invalid_argument that says that H is not positive definite with a damping of `fraction`, and names
+  /// one with which it is.
+  template <unsigned Baseline = isa::baseline>
+  [[noreturn]] void reject(const char* function, const rounding::BadPivot& bad, double fraction,
+                           const Parallel& parallel) const {
+    double enough = std::max(0.01, 10 * fraction);
+    for (int tries = 0; tries < 16; ++tries, enough *= 10) {
+      Eigen::MatrixXd h = damped(enough).matrix();
+      if (rounding::cholesky_in_place(h, parallel).column < 0) break;
+    }
+    invalid(function, "a Hessian that is positive definite once damped",
+            text("a pivot of ", bad.value, " at input ", bad.column, " with damping ", fraction,
+                 "; try a damping of ", enough));
   }
 
   /// Writes "NIBBLEHS", u32 version, u32 1 where the mean is known, else 0, u64 inputs, u64 samples, f64 sum of
@@ -249,7 +286,8 @@ class Hessian {
     expect(in.gcount() == sizeof head, text("expected a header of ", sizeof head, " bytes, got ", in.gcount()));
     expect(std::memcmp(head.magic, sample.magic, 8) == 0, "not a nibble Hessian");
     expect(head.version == sample.version && head.has_mean <= 1, "not version 1");
-    expect(head.inputs < (std::uint64_t{1} << 24) && head.samples < (std::uint64_t{1} << 62), "sizes out of range");
+    expect(head.inputs < (std::uint64_t{1} << 24) && head.samples < static_cast<std::uint64_t>(most_samples),
+           "sizes out of range");
     expect(head.weight >= 0 && std::isfinite(head.weight) && (head.weight == 0 || head.samples > 0),
            "a sum of weights that is none");
     at = sizeof head;
@@ -281,12 +319,15 @@ class Hessian {
     }
     std::copy(first.begin(), first.end(), result.state_->first.data());
     result.state_->has_mean = head.has_mean != 0;
+    result.state_->definite = false;
     result.state_->samples = static_cast<Index>(head.samples);
     result.state_->weight = head.weight;
     return result;
   }
 
  private:
+  static constexpr Index most_samples = Index{1} << 53;
+
   struct Factor {
     double damping = 0;
     std::shared_ptr<const rounding::Feedback> feedback;
@@ -297,7 +338,8 @@ class Hessian {
     bool has_mean = true;   ///< whether it is that
     Index samples = 0;
     double weight = 0;
-    std::mutex guard;  ///< of `factors`
+    bool definite = true;  ///< whether H is known to be positive semidefinite, as that of samples is
+    std::mutex guard;      ///< of `definite` and `factors`
     std::vector<Factor> factors;
   };
   struct Head {
@@ -309,6 +351,7 @@ class Hessian {
 
   /// From the sum of w x x^T to H.
   double scale(const char* function) const {
+    if (inputs() == 0) return 1;
     if (!(state_->weight > 0)) invalid(function, "a Hessian of samples that count", text(samples(), " samples"));
     return 2 / state_->weight;
   }
@@ -322,6 +365,10 @@ class Hessian {
       copy->has_mean = state_->has_mean;
       copy->samples = state_->samples;
       copy->weight = state_->weight;
+      {
+        const std::lock_guard<std::mutex> lock(state_->guard);
+        copy->definite = state_->definite;
+      }
       state_ = std::move(copy);
     } else {
       std::atomic_thread_fence(std::memory_order_acquire);  // with what a copy's thread did before it let go
@@ -343,6 +390,9 @@ class Hessian {
     Eigen::MatrixXf part;
     for (Index first = 0; first < x.cols() && x.rows() > 0; first += batch) {
       part = x.middleCols(first, std::min(batch, x.cols() - first));
+      if (weights != nullptr)
+        for (Index m = 0; m < part.cols(); ++m)
+          if (!((*weights)[first + m] > 0)) part.col(m).setZero();
       const float largest = part.cwiseAbs().maxCoeff();
       if (largest == 0) continue;
       const int exponent = std::ilogb(largest);  // of the part's unit, so that no square leaves the range of floats

@@ -24,11 +24,12 @@ Hessian rotated(const Hessian& hessian, const Rotation& rotation, const Transfor
 
 /// QuIP's diagonal: d_j = (H_jj / sum over i of W_ij^2)^(1/4) for each input, for which tr(diag(d)^-1 H diag(d)^-1)
 /// |W diag(d)|^2 is least. Inputs that are always 0 and weights that are all 0 count as the mean of the others. Throws
-/// std::invalid_argument where the sizes differ or there are no samples that count.
+/// std::invalid_argument where the sizes differ, W is not finite, or there are no samples that count.
 /// Source: Chee et al., "QuIP", 2023, algorithm 1.
 template <unsigned Baseline = isa::baseline>
 Eigen::VectorXd balance(const Eigen::Ref<const RowMajorMatrixXf>& w, const Hessian& hessian) {
   if (hessian.inputs() != w.cols()) invalid("balance", text("a Hessian of ", w.cols(), " inputs"), hessian.inputs());
+  if (!w.allFinite()) invalid("balance", "finite weights", "a NaN or an infinity");
   Eigen::VectorXd squares = Eigen::VectorXd::Zero(w.cols());
   for (Index i = 0; i < w.rows(); ++i) squares += w.row(i).transpose().cast<double>().cwiseAbs2();
   const auto with_mean = [](const Eigen::VectorXd& v) -> Eigen::VectorXd {

@@ -123,12 +123,15 @@ template <int B, int... Narrower> struct Matryoshka {
       float x[ways], values[ways] = {};
       for (int way = 0; way < ways; ++way) quantizer.normalize(targets + way, params, x + way);
       const float nearest = S::format::decode(S::format::encode(x[0]));
-      float least = std::numeric_limits<float>::infinity();
+      double least = std::numeric_limits<double>::infinity();
       for (const Run& run : runs) {
         const float value = std::min(std::max(nearest, run.first), run.last);
-        float error = weights[0] * (x[0] - value) * (x[0] - value);
-        for (std::size_t way = 1; way < ways; ++way)
-          error += weights[way] * (x[way] - run.values[way]) * (x[way] - run.values[way]);
+        const auto error_of = [&](std::size_t way, float coded) {
+          const double difference = static_cast<double>(x[way]) - static_cast<double>(coded);
+          return static_cast<double>(weights[way]) * difference * difference;
+        };
+        double error = error_of(0, value);
+        for (std::size_t way = 1; way < ways; ++way) error += error_of(way, run.values[way]);
         if (!(error < least)) continue;
         least = error;
         std::copy(run.values.begin(), run.values.end(), values);

@@ -4,7 +4,6 @@
 #include <tuple>
 
 #include "nibble/rounding/hessian.h"
-#include "nibble/rounding/shared_progress.h"
 
 namespace nibble {
 
@@ -36,14 +35,17 @@ template <class Round, class... Refinements> class Refined {
 
 namespace rounding {
 
-/// Throws std::invalid_argument, in the name of `function`, where W, its parts and the Hessian do not suit each other.
+/// Throws std::invalid_argument, in the name of `function`, where W, its parts and the Hessian do not suit each other
+/// or the Hessian is not positive definite even with a damping of 0.01.
 template <class S>
-void check_refinement(const char* function, const RowMajorMatrixXf& w, const Parts<S>& parts, const Hessian& hessian) {
+void check_refinement(const char* function, const RowMajorMatrixXf& w, const Parts<S>& parts, const Hessian& hessian,
+                      const Parallel& parallel) {
   if (hessian.inputs() != w.cols()) invalid(function, text("a Hessian of ", w.cols(), " inputs"), hessian.inputs());
   if (parts.rows != w.rows() || parts.cols != w.cols())
     invalid(function, text("parts of ", w.rows(), " x ", w.cols()), text(parts.rows, " x ", parts.cols));
   if (w.size() > 0 && !(hessian.weight() > 0))
     invalid(function, "a Hessian of samples that count", text(hessian.samples(), " samples"));
+  if (w.size() > 0) hessian.check_definite(function, parallel);
 }
 
 /// What a change must gain, as a fraction of the change's own e H e^T, to be made: less may be the floats' rounding.

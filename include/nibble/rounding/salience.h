@@ -1,6 +1,8 @@
 // Salience: which weights the outputs depend on most, to keep those in more bits than the rest.
 #pragma once
 
+#include <utility>
+
 #include "nibble/quantize/outliers.h"
 #include "nibble/rounding/gptq.h"
 
@@ -10,30 +12,22 @@ struct SalienceOptions {
   double damping = 0.01;               ///< added to the diagonal of H, as a fraction of its mean
   int threads = 1;                     ///< parts that work is spread over; at least 1
   std::optional<Executor> executor{};  ///< runs the parts; by default OpenMP where compiled with it, else the caller
-  Progress progress{};                 ///< of what goes row by row; steps are rows
+  Progress progress{};                 ///< steps are rows
 };
 
 namespace rounding {
-
-/// What to say of a damped Hessian that is not positive definite.
-inline std::string other_damping(double damping) {
-  return text("a damping of ", damping, "; try one of ", std::max(0.01, 10 * damping));
-}
 
 /// The diagonal of the inverse of a damped Hessian, of `inputs` inputs. Throws std::invalid_argument, in the name of
 /// `function`, where it is of another size or not positive definite.
 template <unsigned Baseline = isa::baseline>
 Eigen::VectorXd inverse_diagonal(const char* function, const Hessian& hessian, Index inputs,
-                                 const SalienceOptions& options) {
-  const Parallel parallel{options.threads, options.executor};
+                                 double damping, const Parallel& parallel) {
   check_parallel(function, parallel);
   if (hessian.inputs() != inputs) invalid(function, text("a Hessian of ", inputs, " inputs"), hessian.inputs());
   if (inputs == 0) return {};
-  Eigen::MatrixXd h = hessian.damped(options.damping).matrix();
+  Eigen::MatrixXd h = hessian.damped(damping).matrix();
   const BadPivot bad = cholesky_in_place(h, parallel);
-  if (bad.column >= 0)
-    invalid(function, "a Hessian that is positive definite once damped",
-            text("a pivot of ", bad.value, " at input ", bad.column, " with ", other_damping(options.damping)));
+  if (bad.column >= 0) hessian.reject(function, bad, damping, parallel);
   invert_triangle_in_place(h, parallel);
   Eigen::VectorXd diagonal(h.cols());
   for (Index j = 0; j < h.cols(); ++j) diagonal[j] = h.col(j).tail(h.rows() - j).squaredNorm();
@@ -45,8 +39,32 @@ Eigen::VectorXd inverse_diagonal(const char* function, const Hessian& hessian, I
 /// The diagonal of H^-1, H damped. Throws std::invalid_argument where that is not positive definite.
 template <unsigned Baseline = isa::baseline>
 Eigen::VectorXd inverse_diagonal(const Hessian& hessian, const SalienceOptions& options = {}) {
-  return rounding::inverse_diagonal("inverse_diagonal", hessian, hessian.inputs(), options);
+  SharedProgress progress("inverse_diagonal", options.progress, hessian.inputs());
+  const Parallel parallel{options.threads, options.executor};
+  const Eigen::VectorXd diagonal = rounding::inverse_diagonal("inverse_diagonal", hessian, hessian.inputs(),
+                                                              options.damping, parallel.with(progress));
+  progress.finish();
+  return diagonal;
 }
+
+namespace rounding {
+
+/// w^2 / inverse_j.
+template <class Derived, unsigned Baseline = isa::baseline>
+RowMajorMatrixXf salience(const Eigen::MatrixBase<Derived>& w, const Eigen::VectorXd& inverse) {
+  const auto squares = w.template cast<double>().cwiseAbs2();
+  return (squares * inverse.cwiseInverse().asDiagonal()).template cast<float>();
+}
+
+/// The same as multiples of what keeps them within floats, whatever the unit of the inputs: to be compared.
+template <class Derived, unsigned Baseline = isa::baseline>
+RowMajorMatrixXf relative_salience(const char* function, const Eigen::MatrixBase<Derived>& w, const Hessian& hessian,
+                                   double damping, const Parallel& parallel) {
+  const Eigen::VectorXd inverse = inverse_diagonal(function, hessian, w.cols(), damping, parallel);
+  return salience(w, inverse.size() > 0 ? Eigen::VectorXd(inverse / inverse.mean()) : inverse);
+}
+
+}  // namespace rounding
 
 /// w^2 / [H^-1]_jj of each weight, H damped: what tr(E H E^T) comes to when the weight is set to 0 and all others of its
 /// row make the best of it.
@@ -54,9 +72,11 @@ Eigen::VectorXd inverse_diagonal(const Hessian& hessian, const SalienceOptions& 
 template <class Derived, unsigned Baseline = isa::baseline>
 RowMajorMatrixXf salience(const Eigen::MatrixBase<Derived>& w, const Hessian& hessian,
                           const SalienceOptions& options = {}) {
-  const Eigen::VectorXd inverse = rounding::inverse_diagonal("salience", hessian, w.cols(), options);
-  RowMajorMatrixXf s = w.template cast<float>().cwiseAbs2();
-  if (s.size() > 0) s.array().rowwise() *= inverse.cwiseInverse().template cast<float>().transpose().array();
+  SharedProgress progress("salience", options.progress, w.rows());
+  const Parallel parallel{options.threads, options.executor};
+  const RowMajorMatrixXf s = rounding::salience(
+      w, rounding::inverse_diagonal("salience", hessian, w.cols(), options.damping, parallel.with(progress)));
+  progress.finish();
   return s;
 }
 
@@ -64,7 +84,13 @@ RowMajorMatrixXf salience(const Eigen::MatrixBase<Derived>& w, const Hessian& he
 template <class Derived>
 SplitWeights split_salient(const Eigen::MatrixBase<Derived>& w, const Hessian& hessian, double share = 0.01,
                            const SalienceOptions& options = {}) {
-  return split_highest("split_salient", w, salience(w, hessian, options), share);
+  check_share("split_salient", share);
+  SharedProgress progress("split_salient", options.progress, w.rows());
+  const Parallel parallel{options.threads, options.executor};
+  const RowMajorMatrixXf score =
+      rounding::relative_salience("split_salient", w, hessian, options.damping, parallel.with(progress));
+  progress.finish();
+  return split_highest("split_salient", w, score, share);
 }
 
 /// Sets those floor(share * N K) weights aside, as split_highest does, without each of which the rest of its group would
@@ -79,10 +105,13 @@ SplitWeights split_sensitive(const Eigen::MatrixBase<Derived>& w, const Hessian&
   static_assert(!std::same_as<typename S::group, PerTensor> && S::dim == 1,
                 "split_sensitive leaves weights out of groups of one row: a scheme per row or group, of dim 1");
   const Parallel parallel{options.threads, options.executor};
-  const Eigen::VectorXd inverse = rounding::inverse_diagonal("split_sensitive", hessian, w.cols(), options);
+  check_share("split_sensitive", share);
   const RowMajorMatrixXf weights = w.template cast<float>();
   if (!weights.allFinite()) invalid("split_sensitive", "finite weights", "a NaN or an infinity");
-  rounding::SharedProgress progress("split_sensitive", options.progress, w.rows());
+  SharedProgress progress("split_sensitive", options.progress, w.rows());
+  Eigen::VectorXd inverse = rounding::inverse_diagonal("split_sensitive", hessian, w.cols(), options.damping,
+                                                       parallel.with(progress));
+  if (inverse.size() > 0) inverse /= inverse.mean();
   const Parts<S> parts = prepare<S>(weights, rule, parallel);
   RowMajorMatrixXf score(w.rows(), w.cols());
   parallel_for(w.rows(), parallel, [&](Index begin, Index end) {
@@ -126,12 +155,12 @@ Sum<D, Sparse> fit_outliers(const Eigen::MatrixBase<Derived>& w, const Sum<D, Sp
   check_parallel("fit_outliers", parallel);
   if (hessian.inputs() != w.cols())
     invalid("fit_outliers", text("a Hessian of ", w.cols(), " inputs"), hessian.inputs());
-  rounding::SharedProgress progress("fit_outliers", options.progress, w.rows());
+  SharedProgress progress("fit_outliers", options.progress, w.rows());
   if (sum.second().matrix().nonZeros() == 0) {
     progress.finish();
     return sum;
   }
-  const Eigen::MatrixXd h = hessian.damped(options.damping).matrix();
+  Eigen::MatrixXd h = hessian.damped(options.damping).matrix();
   const RowMajorMatrixXf rest = w.template cast<float>() - sum.first().dequantize();
   Sparse::Matrix fitted = sum.second().matrix();
   std::atomic<bool> failed = false;
@@ -155,9 +184,7 @@ Sum<D, Sparse> fit_outliers(const Eigen::MatrixBase<Derived>& w, const Sum<D, Sp
       progress.advance(1);
     }
   });
-  if (failed)
-    invalid("fit_outliers", "a Hessian that is positive definite once damped",
-            rounding::other_damping(options.damping));
+  if (failed) hessian.reject("fit_outliers", rounding::cholesky_in_place(h, parallel), options.damping, parallel);
   return {sum.first(), Sparse(std::move(fitted))};
 }
 
@@ -168,7 +195,7 @@ using SalientColumns = Permuted<ColumnSplit<QuantizedMatrix<High>, QuantizedMatr
 /// Keeps the ceil(share * K) inputs whose weights have the largest sum of `salience` in scheme High, most salient first,
 /// and the others, in their order, in scheme Low. Low is rounded first, by GPTQ under the Hessian that is left once the
 /// salient weights have made the best of its errors, H_ll - H_ls H_ss^-1 H_sl; then the salient weights plus that best,
-/// by GPTQ under H_ss. Scales by `rule`; H is damped. Throws std::invalid_argument unless 0 <= share <= 1, and as Gptq
+/// by GPTQ under H_ss. Scales of Low by `rule`, of High by its default rule; H is damped. Throws std::invalid_argument unless 0 <= share <= 1, and as Gptq
 /// does. Source: Shang et al., "PB-LLM", 2024 (with High = Int<8>, Low = Binary<>; there salient weights lie anywhere).
 template <class High, class Low, class Derived, class Rule = DefaultRule<Low>, unsigned Baseline = isa::baseline>
 SalientColumns<High, Low> quantize_salient_columns(const Eigen::MatrixBase<Derived>& w, const Hessian& hessian,
@@ -176,10 +203,16 @@ SalientColumns<High, Low> quantize_salient_columns(const Eigen::MatrixBase<Deriv
                                                    const SalienceOptions& options = {}) {
   const char* const name = "quantize_salient_columns";
   const QuantizeOptions spread{.threads = options.threads, .executor = options.executor};
-  if (!(share >= 0 && share <= 1)) invalid(name, "a share from 0 to 1", share);
+  const Parallel parallel{options.threads, options.executor};
+  check_share(name, share);
+  SharedProgress progress(name, options.progress, 2 * w.rows());
   const Index k = w.cols(), high = static_cast<Index>(std::ceil(share * static_cast<double>(k))), low = k - high;
   const Eigen::MatrixXf weights = w.template cast<float>();
-  const Eigen::VectorXf by_input = salience(weights, hessian, options).colwise().sum().transpose();
+  const Eigen::VectorXf by_input =
+      rounding::relative_salience(name, weights, hessian, options.damping, parallel.with(progress))
+          .colwise()
+          .sum()
+          .transpose();
   Eigen::VectorXi order(k);
   std::iota(order.begin(), order.end(), 0);
   std::stable_sort(order.begin(), order.end(), [&](int a, int b) { return by_input[a] > by_input[b]; });
@@ -192,9 +225,14 @@ SalientColumns<High, Low> quantize_salient_columns(const Eigen::MatrixBase<Deriv
   Eigen::MatrixXd h(k, k);
   for (Index j = 0; j < k; ++j)
     for (Index i = 0; i < k; ++i) h(i, j) = all(order[i], order[j]);
-  const auto gptq = [&](const Eigen::MatrixXd& part, const Progress& progress) {
+  Index told = 0;  // rows of the part that is being rounded
+  const Progress tell = [&](Index rows, Index) {
+    progress.advance(std::max<Index>(0, rows - std::exchange(told, rows)));
+    return true;
+  };
+  const auto gptq = [&](const Eigen::MatrixXd& part) {
     const Hessian of_part = part.size() > 0 ? Hessian::from_matrix((part + part.transpose()) / 2) : Hessian(0);
-    return Gptq{of_part, {.damping = 0, .progress = progress}};
+    return Gptq{of_part, {.damping = 0, .progress = tell}};
   };
   // H_ss^-1 H_sl: what the salient weights take of errors of the others.
   Eigen::MatrixXd taken(high, low), left_over = h.bottomRightCorner(low, low);
@@ -202,10 +240,12 @@ SalientColumns<High, Low> quantize_salient_columns(const Eigen::MatrixBase<Deriv
     taken = Eigen::LLT<Eigen::MatrixXd>(h.topLeftCorner(high, high)).solve(h.topRightCorner(high, low));
     left_over -= h.bottomLeftCorner(low, high) * taken;
   }
-  const auto rest = quantize<Low>(others, rule, gptq(left_over, options.progress), spread);
+  const auto rest = quantize<Low>(others, rule, gptq(left_over), spread);
   if (high > 0 && low > 0)
     salient += ((others - rest.dequantize()).template cast<double>() * taken.transpose()).template cast<float>();
-  return {ColumnSplit(quantize<High>(salient, gptq(h.topLeftCorner(high, high), {}), spread), rest), {}, order};
+  auto best = quantize<High>(salient, gptq(h.topLeftCorner(high, high)), spread);
+  progress.finish();
+  return {ColumnSplit(std::move(best), rest), {}, order};
 }
 
 }  // namespace nibble

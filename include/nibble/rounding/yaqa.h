@@ -21,11 +21,16 @@ class OuterFeedback {
     for (Index r = 0; r < count; ++r)
       for (Index q = 0; q < first + count; ++q) factors_(q, r) = q < first + r ? factor(q, first + r) : 0.0f;
     owed_.resize(count, errors_.cols());
-    constexpr Index tile = 256;
+    constexpr Index tile = 256, depth = 96;
     parallel_for((errors_.cols() + tile - 1) / tile, parallel, [&](Index begin, Index end) {
       for (Index t = begin; t < end; ++t) {
         const Index c = t * tile, width = std::min(tile, errors_.cols() - c);
-        owed_.middleCols(c, width).noalias() = factors_.topRows(first).transpose() * errors_.block(0, c, first, width);
+        auto owed = owed_.middleCols(c, width);
+        owed.setZero();
+        for (Index q = 0; q < first; q += depth) {  // less than Eigen would cut, which depends on its threads
+          const Index rows = std::min(depth, first - q);
+          owed.noalias() += factors_.middleRows(q, rows).transpose() * errors_.block(q, c, rows, width);
+        }
       }
     });
   }
@@ -69,13 +74,14 @@ struct Yaqa {
     using rounding::OuterFeedback;
     constexpr Index lane = kernels::lane_rows;
     if (outputs.inputs() != w.rows()) invalid("Yaqa", text("a Hessian of ", w.rows(), " outputs"), outputs.inputs());
-    rounding::SharedProgress progress("Yaqa", options.progress, w.rows());
-    const auto plan = rounding::plan_columns<S>("Yaqa", w, inputs, options, parallel);
+    SharedProgress progress("Yaqa", options.progress, w.rows());
+    const auto plan = rounding::plan_columns<S>("Yaqa", w, inputs, options, parallel.with(progress));
     std::vector<double> losses;
     if (w.size() > 0) {
-      const auto outer = outputs.feedback("Yaqa", options.damping, 1, rounding::all_of(w.rows()), parallel);
+      const auto outer = outputs.feedback("Yaqa", options.damping, 1, rounding::all_of(w.rows()),
+                                           parallel.with(progress));
       OuterFeedback feedback(*outer, w.rows(), parts.codes.cols() * S::dim);
-      const EncodeOf<S> encode_of{&feedback};
+      const EncodeOf<S> encode_of{&feedback, w.cols()};
       if (!plan.dynamic) choose_groups(w, rule, parts, parallel);
       rounding::ColumnSolver<S, Rule, EncodeOf<S>> solver(w, rule, parts, plan, encode_of);
       for (Index first = 0; first < w.rows(); first += lane) {
@@ -87,6 +93,7 @@ struct Yaqa {
         progress.advance(rows);
       }
     }
+    progress.finish();
     const double loss = rounding::sum_of("Yaqa", losses, options.damping);
     if (options.loss != nullptr) *options.loss = loss;
   }
@@ -94,11 +101,15 @@ struct Yaqa {
  private:
   template <class S> struct EncodeOf {
     rounding::OuterFeedback* outer;
+    Index inputs;
     float offset(Index row, Index input) const { return outer->owed(row, input); }
     auto operator()(const Quantizer<S>& quantizer, const GroupParams<S>& params) const {
-      return [&, outer = outer](const float* x, Index row, Index column, float* rounded) {
+      return [&, outer = outer, inputs = inputs](const float* x, Index row, Index column, float* rounded) {
         float target[S::dim];
-        for (int d = 0; d < S::dim; ++d) target[d] = x[d] + outer->offset(row, column * S::dim + d);
+        for (int d = 0; d < S::dim; ++d) {
+          const Index input = column * S::dim + d;
+          target[d] = input < inputs ? x[d] + outer->offset(row, input) : 0;
+        }
         const auto code = quantizer.encode(target, params);
         quantizer.decode(code, params, rounded);
         for (int d = 0; d < S::dim; ++d) outer->error(row, column * S::dim + d) = target[d] - rounded[d];

@@ -1,15 +1,16 @@
 // SharedProgress: the steps that several threads have done, told to one callback.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <mutex>
 
 #include "nibble/core/error.h"
 
-namespace nibble::rounding {
+namespace nibble {
 
 /// Calls `progress`, where there is one, as Progress wants to be called. `advance` throws Cancelled, in the name of
-/// `function`, once the callback has returned false; loops can ask cancelled(), too.
+/// `function`, once the callback has returned false, and so does `advance(0)`; loops can ask cancelled(), too.
 class SharedProgress {
  public:
   SharedProgress(const char* function, const Progress& progress, std::ptrdiff_t steps)
@@ -19,7 +20,7 @@ class SharedProgress {
   void advance(std::ptrdiff_t steps) {
     if (!progress_) return;
     const std::lock_guard<std::mutex> lock(guard_);
-    done_ += steps;
+    done_ = std::min(done_ + steps, steps_);
     if (!cancelled_ && progress_(done_, steps_)) return;
     cancelled_ = true;
     raise(Cancelled(function_));
@@ -38,4 +39,4 @@ class SharedProgress {
   std::mutex guard_;
 };
 
-}  // namespace nibble::rounding
+}  // namespace nibble

@@ -31,7 +31,8 @@ inline Eigen::VectorXd gptq(Eigen::VectorXd w, const Eigen::MatrixXd& h, const R
   return q;
 }
 
-/// Chee et al., "QuIP", equation 2: L of H = (L + I) D (L + I)^T, strictly upper triangular, found here column by column.
+/// Chee et al., "QuIP", equation 2: L of H = (L + I) D (L + I)^T, strictly upper triangular, found here column by
+/// column.
 inline Eigen::MatrixXd upper_factor(Eigen::MatrixXd h) {
   const Eigen::Index n = h.rows();
   Eigen::MatrixXd l = Eigen::MatrixXd::Zero(n, n);

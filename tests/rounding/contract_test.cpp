@@ -1,5 +1,5 @@
-// What all roundings with a Hessian promise alike: any shape, few samples, equal inputs; how they tell of their progress
-// and stop; what they say of a Hessian that cannot be one.
+// What all roundings with a Hessian promise alike: any shape, few samples, equal inputs; how they tell of their
+// progress and stop; what they say of a Hessian that cannot be one.
 #include <gtest/gtest.h>
 #include <nibble/nibble.h>
 
@@ -117,10 +117,10 @@ TEST(Quantize, TellsOfTablesAndScalesAndStops) {
     using Of = decltype(scheme);
     std::vector<std::ptrdiff_t> calls;
     quantize<Of>(w, MinimalError{}, {.progress = [&](std::ptrdiff_t done, std::ptrdiff_t total) {
-      EXPECT_EQ(total, steps);
-      calls.push_back(done);
-      return true;
-    }});
+                   EXPECT_EQ(total, steps);
+                   calls.push_back(done);
+                   return true;
+                 }});
     EXPECT_EQ(calls.front(), 0);
     EXPECT_EQ(calls.back(), steps);
     EXPECT_TRUE(std::is_sorted(calls.begin(), calls.end()));

@@ -86,7 +86,8 @@ TEST(Hessian, WeighsSamples) {
   const auto weights = [&](double weight) {
     return test::message_of([&] { h.add(x, Eigen::VectorXd::Constant(90, weight)); });
   };
-  EXPECT_EQ(weights(1e308), "nibble::Hessian::add: expected weights of 0 or from 1e-150 to 1e150, got 1e+308 for sample 0");
+  EXPECT_EQ(weights(1e308),
+            "nibble::Hessian::add: expected weights of 0 or from 1e-150 to 1e150, got 1e+308 for sample 0");
   EXPECT_NE(weights(-1), "");
   EXPECT_NE(weights(1e-310), "");
 }

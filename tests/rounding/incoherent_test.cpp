@@ -158,10 +158,9 @@ TEST(Incoherent, TakesDeadInputsFewSamplesAndNothing) {
 }
 
 TEST(Incoherent, RejectsBadInput) {
-  EXPECT_EQ(test::message_of([] {
-              balance(RowMajorMatrixXf::Constant(1, 2, std::nanf("")), Hessian(MatrixXf::Ones(2, 1)));
-            }),
-            "nibble::balance: expected finite weights, got a NaN or an infinity");
+  EXPECT_EQ(
+      test::message_of([] { balance(RowMajorMatrixXf::Constant(1, 2, std::nanf("")), Hessian(MatrixXf::Ones(2, 1))); }),
+      "nibble::balance: expected finite weights, got a NaN or an infinity");
   const Hessian h(test::correlated_inputs(6, 9, 14));
   const auto message = [](auto&& call) { return test::message_of(call); };
   EXPECT_EQ(message([&] { quantize_incoherent<Small>(MatrixXf::Ones(2, 5), h, gptq); }),

@@ -167,7 +167,8 @@ TEST(Salience, SaysWhatIsWrong) {
   const MatrixXf w = test::normal(3, 6, 13);
   const Hessian five(test::correlated_inputs(5, 9, 1)), one(test::correlated_inputs(6, 1, 2));
   EXPECT_EQ(test::message_of([&] { salience(w, five); }), "nibble::salience: expected a Hessian of 6 inputs, got 5");
-  EXPECT_NE(test::message_of([&] { salience(w, one, {.damping = 0}); }).find("try a damping of 0.01"), std::string::npos);
+  EXPECT_NE(test::message_of([&] { salience(w, one, {.damping = 0}); }).find("try a damping of 0.01"),
+            std::string::npos);
   EXPECT_EQ(test::message_of([&] { split_salient(w, one, 2); }),
             "nibble::split_salient: expected a share from 0 to 1, got 2");
   EXPECT_EQ(test::message_of([&] { split_sensitive<Int<3>>(w, five); }),
@@ -186,10 +187,10 @@ TEST(Salience, SaysWhatIsWrong) {
   for (double share : {0.0, 0.5, 1.0}) {
     std::vector<Index> calls;
     quantize_salient_columns<Int<8>, Int<2>>(w, one, share, AbsMax{}, {.progress = [&](Index done, Index total) {
-      EXPECT_EQ(total, 6);
-      calls.push_back(done);
-      return done <= total;
-    }});
+                                               EXPECT_EQ(total, 6);
+                                               calls.push_back(done);
+                                               return done <= total;
+                                             }});
     EXPECT_TRUE(std::is_sorted(calls.begin(), calls.end())) << share;
     EXPECT_EQ(calls.front(), 0) << share;
     EXPECT_EQ(calls.back(), 6) << share;

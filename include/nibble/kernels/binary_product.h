@@ -424,8 +424,8 @@ template <class Tag, class S, class A> class BitDistances {
 /// integers times a unit. Sums within each group of W and of X are exact, scales are applied in float. The work is that
 /// of one binary product for each pair of a bit of W and a bit of X; two ternary operands take two. Other formats
 /// multiply the dequantized X, allocated by each call, in float arithmetic. Same bits on every instruction set and
-/// number of threads. Shapes and errors as for other products. Groups of W are multiples of 32 inputs. The counts are exact for any K: it is cut
-/// where sums could reach 2^31 (2^30 inputs of binary operands, 2^15 of two of 8 bits).
+/// number of threads. Shapes and errors as for other products. Groups of W are multiples of 32 inputs. The counts are
+/// exact for any K: it is cut where sums could reach 2^31 (2^30 inputs of binary operands, 2^15 of two of 8 bits).
 template <class S, class A, unsigned Baseline = isa::baseline>
 void gemm(const QuantizedMatrix<S>& w, const BitActivations<A>& x, Eigen::Ref<Eigen::MatrixXf> y,
           const GemmOptions& options = {}, const Epilogue& epilogue = {}) {

@@ -111,9 +111,9 @@ void gemm(const QuantizedMatrix<S>& w, const Eigen::MatrixBase<Derived>& x, Eige
 
 /// Y = W * X for quantized activations, in integer arithmetic where the values of W's format are small integers times a
 /// unit (integers, E2M1, ...): int32 sums within each group of W and of X are exact, scales are applied in float. Other
-/// formats multiply the dequantized X, allocated by each call, in float arithmetic. Same bits on every instruction set and number of threads.
-/// Shapes, epilogue and errors as above. Groups of W and X need a common divisor that is a multiple of 4 inputs, or
-/// groups of W must divide those of X.
+/// formats multiply the dequantized X, allocated by each call, in float arithmetic. Same bits on every instruction set
+/// and number of threads. Shapes, epilogue and errors as above. Groups of W and X need a common divisor that is a
+/// multiple of 4 inputs, or groups of W must divide those of X.
 template <class S, class A, unsigned Baseline = isa::baseline>
 void gemm(const QuantizedMatrix<S>& w, const QuantizedActivations<A>& x, Eigen::Ref<Eigen::MatrixXf> y,
           const GemmOptions& options = {}, const Epilogue& epilogue = {}) {

@@ -155,7 +155,7 @@ inline constexpr int direct_columns = 8;
 
 /// Float products of a panel with up to direct_columns columns, straight from its codes (`codes.quanta` of them from
 /// quantum 0 on; codes.out is not used):
-///     y[c][r] += sum over groups of scales[group][r] * sum over its k of (value(code[r][k]) - zeros[group][r]) * x[k][c]
+///     y[c][r] += sum over groups g of scales[g][r] * sum over k in g of (value(code[r][k]) - zeros[g][r]) * x[k][c]
 /// with fused multiply-adds throughout, in any order within a group. Where lanes are inputs, y[c][l] sums what lane l
 /// has, and x is [4 q + i][c][l].
 struct DirectTile {

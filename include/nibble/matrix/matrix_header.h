@@ -8,8 +8,8 @@
 
 namespace nibble::detail {
 
-/// The header of a matrix's file: 64 bytes, or a multiple for long names. "NIBBLEQM", u32 version, u32 length of the name,
-/// u64 rows, u64 columns, u64 bytes (those that bytes() tells), the name, zeros. Little-endian.
+/// The header of a matrix's file: 64 bytes, or a multiple for long names. "NIBBLEQM", u32 version, u32 length of the
+/// name, u64 rows, u64 columns, u64 bytes (those that bytes() tells), the name, zeros. Little-endian.
 inline std::string matrix_header(const std::string& name, Index rows, Index cols, Index bytes) {
   static_assert(std::endian::native == std::endian::little, "files are little-endian");
   const std::uint32_t counts[2] = {1, static_cast<std::uint32_t>(name.size())};

@@ -212,13 +212,13 @@ template <class S> class StraightRows {
 }  // namespace rounding
 
 /// Learns codes and scales so that the outputs on the Hessian's samples come out best: tr(E H E^T) with E = W - Q. From
-/// W and the rule's scales on, both take gradient steps, weights as if rounding were the identity and scales as if codes
-/// were constants, and of all the roundings on the way each row keeps the best: its loss is never above nearest's, to
-/// the rounding of floats. A code may end at any value, not only next to its weight. Scales are those that the scheme
-/// can store, at every step; super-scales, zero points, choices and tables stay as they are, and so does a scale of the
-/// whole tensor. For formats of any dim, equal for any number of threads. Throws std::invalid_argument where the
-/// Hessian is of another size than W's rows, has no samples or, with `bias`, no mean, or an option is out of range;
-/// Cancelled.
+/// W and the rule's scales on, both take gradient steps, weights as if rounding were the identity and scales as if
+/// codes were constants, and of all the roundings on the way each row keeps the best: its loss is never above
+/// nearest's, to the rounding of floats. A code may end at any value, not only next to its weight. Scales are those
+/// that the scheme can store, at every step; super-scales, zero points, choices and tables stay as they are, and so
+/// does a scale of the whole tensor. For formats of any dim, equal for any number of threads. Throws
+/// std::invalid_argument where the Hessian is of another size than W's rows, has no samples or, with `bias`, no mean,
+/// or an option is out of range; Cancelled.
 /// Source: Hubara et al., "Accurate post training quantization with small calibration sets" (also "Improving post
 /// training neural quantization: layer-wise calibration and integer programming"), 2021, section 3.
 struct AdaQuant {

@@ -91,10 +91,10 @@ template <class S> class ClippingWatch {
 }  // namespace rounding
 
 /// Babai's nearest plane algorithm on the lattice of the grid under the norm of H, from the last input to the first.
-/// What it promises, tr(E H E^T) <= sum of (s / 2)^2 D with s the step of each weight's grid, holds where no target lies
-/// beyond its grid. `widen` is how many times the scales of groups that clip a target may grow to take it in, and their
-/// rows be rounded anew. `options.order` is not looked at. Throws as Ldlq does, and where `widen` is below 0, or above it
-/// for vector formats or learned tables.
+/// What it promises, tr(E H E^T) <= sum of (s / 2)^2 D with s the step of each weight's grid, holds where no target
+/// lies beyond its grid. `widen` is how many times the scales of groups that clip a target may grow to take it in, and
+/// their rows be rounded anew. `options.order` is not looked at. Throws as Ldlq does, and where `widen` is below 0, or
+/// above it for vector formats or learned tables.
 /// Sources: Babai, 1986; Chen et al., "The geometry of LLM quantization", 2025 (that GPTQ is this; and on clipping).
 struct Babai {
   Hessian hessian;

@@ -83,11 +83,11 @@ template <class Encode> constexpr int ways_of() {
     return 1;
 }
 
-/// Rounds rows_at_once rows of W at a time. Encode, what encode_of(quantizer, params) makes for a group, maps the target
-/// of a code, its row and its column to the code; it may also take where to put the weights that the code has come to
-/// stand for. One with several `ways` takes as many targets, [way][dim], rounds them all by one code to values that it
-/// puts there, and says how much each counts in the loss: weight(way). Where EncodeOf has offset(row, input), scales are
-/// chosen from targets plus that.
+/// Rounds rows_at_once rows of W at a time. Encode, what encode_of(quantizer, params) makes for a group, maps the
+/// target of a code, its row and its column to the code; it may also take where to put the weights that the code has
+/// come to stand for. One with several `ways` takes as many targets, [way][dim], rounds them all by one code to values
+/// that it puts there, and says how much each counts in the loss: weight(way). Where EncodeOf has offset(row, input),
+/// scales are chosen from targets plus that.
 template <class S, class Rule, class EncodeOf> class ColumnSolver {
   using Encode = decltype(std::declval<const EncodeOf&>()(std::declval<const Quantizer<S>&>(),
                                                           std::declval<const GroupParams<S>&>()));
@@ -226,7 +226,8 @@ template <class S, class Rule, class EncodeOf> class ColumnSolver {
             root += static_cast<double>(wanted[e] - got[e]) * feedback_.roots(e, begin + d);
           loss += root * root;
         }
-        if constexpr (requires { at.encode->weight(0); }) loss *= static_cast<double>(at.encode->weight(static_cast<int>(way)));
+        if constexpr (requires { at.encode->weight(0); })
+          loss *= static_cast<double>(at.encode->weight(static_cast<int>(way)));
         loss_ += loss;
       }
     }

@@ -1,5 +1,5 @@
-// What learned roundings share: losses, Adam, the values of a format. Rows are learned lane_rows at a time, side by side:
-// element [input][row].
+// What learned roundings share: losses, Adam, the values of a format. Rows are learned lane_rows at a time, side by
+// side: element [input][row].
 #pragma once
 
 #include "nibble/rounding/hessian_tiles.h"

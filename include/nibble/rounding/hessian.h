@@ -225,8 +225,8 @@ class Hessian {
     return made;
   }
 
-  /// Throws std::invalid_argument, in the name of `function`, where H comes, even in part, from a matrix or a file and is
-  /// not positive definite with a damping of 0.01. Computed once.
+  /// Throws std::invalid_argument, in the name of `function`, where H comes, even in part, from a matrix or a file and
+  /// is not positive definite with a damping of 0.01. Computed once.
   template <unsigned Baseline = isa::baseline>
   void check_definite(const char* function, const Parallel& parallel) const {
     {
@@ -252,8 +252,8 @@ class Hessian {
       if (rounding::cholesky_in_place(h, parallel).column < 0) break;
     }
     invalid(function, "a Hessian that is positive definite once damped",
-            text("a pivot of ", bad.value, " at input ", bad.column, " with damping ", fraction,
-                 "; try a damping of ", enough));
+            text("a pivot of ", bad.value, " at input ", bad.column, " with damping ", fraction, "; try a damping of ",
+                 enough));
   }
 
   /// Writes "NIBBLEHS", u32 version, u32 1 where the mean is known, else 0, u64 inputs, u64 samples, f64 sum of

@@ -6,7 +6,8 @@
 namespace nibble::rounding {
 
 /// H without damping, over `unit`, in floats, by pieces: whole runs of `dim` inputs that fill one tile of lane_cols
-/// columns, or one run that needs several. Takes 8 K^2 bytes more while it is made, and 4 K^2 (6.4 K^2 for runs of 5) to keep.
+/// columns, or one run that needs several. Takes 8 K^2 bytes more while it is made, and 4 K^2 (6.4 K^2 for runs of 5)
+/// to keep.
 struct HessianTiles {
   int dim = 1;
   std::vector<Index> order;   ///< runs, in the order in which they are taken
@@ -50,7 +51,7 @@ struct HessianTiles {
   /// The position at which a piece starts.
   Index first(Index piece) const { return starts[static_cast<std::size_t>(first_run(piece))]; }
 
-  /// Tile t of a piece: element [q][c] is H / unit between position q and the position first(piece) + t * lane_cols + c.
+  /// Tile t of a piece: element [q][c] is H / unit between position q and first(piece) + t * lane_cols + c.
   const float* tile(Index piece, Index t = 0) const {
     return factor_.data() + (piece * tiles_per_piece + t) * width * positions();
   }
@@ -62,8 +63,9 @@ struct HessianTiles {
   /// H / unit at an input of an H of runs of 1 in order.
   double diagonal(Index j) const { return static_cast<double>(at(j / width, j, j)); }
 
-  /// out[p - first(piece)][r] = sum over positions q of left[q][r] * H(q, p) / unit, for the positions p of a piece: the rows
-  /// of `left`, lane_rows side by side, times H / unit. `out` has room for tiles_per_piece * lane_cols positions.
+  /// out[p - first(piece)][r] = sum over positions q of left[q][r] * H(q, p) / unit, for the positions p of a piece:
+  /// the rows of `left`, lane_rows side by side, times H / unit. `out` has room for tiles_per_piece * lane_cols
+  /// positions.
   template <unsigned Baseline = isa::baseline> void product(Isa isa, const float* left, Index piece, float* out) const {
     constexpr Index lane = kernels::lane_rows;
     std::fill_n(out, tiles_per_piece * width * lane, 0.0f);

@@ -20,8 +20,8 @@ namespace rounding {
 /// The diagonal of the inverse of a damped Hessian, of `inputs` inputs. Throws std::invalid_argument, in the name of
 /// `function`, where it is of another size or not positive definite.
 template <unsigned Baseline = isa::baseline>
-Eigen::VectorXd inverse_diagonal(const char* function, const Hessian& hessian, Index inputs,
-                                 double damping, const Parallel& parallel) {
+Eigen::VectorXd inverse_diagonal(const char* function, const Hessian& hessian, Index inputs, double damping,
+                                 const Parallel& parallel) {
   check_parallel(function, parallel);
   if (hessian.inputs() != inputs) invalid(function, text("a Hessian of ", inputs, " inputs"), hessian.inputs());
   if (inputs == 0) return {};
@@ -66,8 +66,8 @@ RowMajorMatrixXf relative_salience(const char* function, const Eigen::MatrixBase
 
 }  // namespace rounding
 
-/// w^2 / [H^-1]_jj of each weight, H damped: what tr(E H E^T) comes to when the weight is set to 0 and all others of its
-/// row make the best of it.
+/// w^2 / [H^-1]_jj of each weight, H damped: what tr(E H E^T) comes to when the weight is set to 0 and all others of
+/// its row make the best of it.
 /// Sources: Hassibi and Stork, "Optimal brain surgeon", 1993; Shang et al., "PB-LLM", 2024.
 template <class Derived, unsigned Baseline = isa::baseline>
 RowMajorMatrixXf salience(const Eigen::MatrixBase<Derived>& w, const Hessian& hessian,
@@ -93,11 +93,11 @@ SplitWeights split_salient(const Eigen::MatrixBase<Derived>& w, const Hessian& h
   return split_highest("split_salient", w, score, share);
 }
 
-/// Sets those floor(share * N K) weights aside, as split_highest does, without each of which the rest of its group would
-/// be rounded best: its own error to the nearest value of S, with a scale that `rule` chooses for all of the group, and
-/// what the others gain from a scale that is chosen without it. Errors are squared and divided by [H^-1]_jj, H damped.
-/// Takes G roundings for each weight of a group of G. Source: Dettmers et al., "SpQR", 2023, algorithm 1 (there a
-/// threshold takes the place of the share).
+/// Sets those floor(share * N K) weights aside, as split_highest does, without each of which the rest of its group
+/// would be rounded best: its own error to the nearest value of S, with a scale that `rule` chooses for all of the
+/// group, and what the others gain from a scale that is chosen without it. Errors are squared and divided by [H^-1]_jj,
+/// H damped. Takes G roundings for each weight of a group of G. Source: Dettmers et al., "SpQR", 2023, algorithm 1
+/// (there a threshold takes the place of the share).
 template <class S, class Derived, class Rule = DefaultRule<S>>
   requires(ScaleRule<Rule, S>)
 SplitWeights split_sensitive(const Eigen::MatrixBase<Derived>& w, const Hessian& hessian, double share = 0.01,
@@ -109,8 +109,8 @@ SplitWeights split_sensitive(const Eigen::MatrixBase<Derived>& w, const Hessian&
   const RowMajorMatrixXf weights = w.template cast<float>();
   if (!weights.allFinite()) invalid("split_sensitive", "finite weights", "a NaN or an infinity");
   SharedProgress progress("split_sensitive", options.progress, w.rows());
-  Eigen::VectorXd inverse = rounding::inverse_diagonal("split_sensitive", hessian, w.cols(), options.damping,
-                                                       parallel.with(progress));
+  Eigen::VectorXd inverse =
+      rounding::inverse_diagonal("split_sensitive", hessian, w.cols(), options.damping, parallel.with(progress));
   if (inverse.size() > 0) inverse /= inverse.mean();
   const Parts<S> parts = prepare<S>(weights, rule, parallel);
   RowMajorMatrixXf score(w.rows(), w.cols());
@@ -192,11 +192,12 @@ Sum<D, Sparse> fit_outliers(const Eigen::MatrixBase<Derived>& w, const Sum<D, Sp
 template <class High, class Low>
 using SalientColumns = Permuted<ColumnSplit<QuantizedMatrix<High>, QuantizedMatrix<Low>>>;
 
-/// Keeps the ceil(share * K) inputs whose weights have the largest sum of `salience` in scheme High, most salient first,
-/// and the others, in their order, in scheme Low. Low is rounded first, by GPTQ under the Hessian that is left once the
-/// salient weights have made the best of its errors, H_ll - H_ls H_ss^-1 H_sl; then the salient weights plus that best,
-/// by GPTQ under H_ss. Scales of Low by `rule`, of High by its default rule; H is damped. Throws std::invalid_argument unless 0 <= share <= 1, and as Gptq
-/// does. Source: Shang et al., "PB-LLM", 2024 (with High = Int<8>, Low = Binary<>; there salient weights lie anywhere).
+/// Keeps the ceil(share * K) inputs whose weights have the largest sum of `salience` in scheme High, most salient
+/// first, and the others, in their order, in scheme Low. Low is rounded first, by GPTQ under the Hessian that is left
+/// once the salient weights have made the best of its errors, H_ll - H_ls H_ss^-1 H_sl; then the salient weights plus
+/// that best, by GPTQ under H_ss. Scales of Low by `rule`, of High by its default rule; H is damped. Throws
+/// std::invalid_argument unless 0 <= share <= 1, and as Gptq does. Source: Shang et al., "PB-LLM", 2024 (with High =
+/// Int<8>, Low = Binary<>; there salient weights lie anywhere).
 template <class High, class Low, class Derived, class Rule = DefaultRule<Low>, unsigned Baseline = isa::baseline>
 SalientColumns<High, Low> quantize_salient_columns(const Eigen::MatrixBase<Derived>& w, const Hessian& hessian,
                                                    double share = 0.1, const Rule& rule = {},

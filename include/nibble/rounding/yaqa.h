@@ -7,8 +7,9 @@ namespace nibble {
 
 namespace rounding {
 
-/// What errors of rows rounded before add to the targets of lane_rows rows, and the errors of those: u = target - code's
-/// value. What row i owes to row i' < i at an input is F(i', i) u(i') there, F the feedback of the outputs' Hessian.
+/// What errors of rows rounded before add to the targets of lane_rows rows, and the errors of those: u = target -
+/// code's value. What row i owes to row i' < i at an input is F(i', i) u(i') there, F the feedback of the outputs'
+/// Hessian.
 class OuterFeedback {
  public:
   OuterFeedback(const Feedback& outer, Index rows, Index width)
@@ -60,9 +61,9 @@ class OuterFeedback {
 /// the outputs (N), made of what the network's loss makes of them, such as its gradients. Each weight's target is
 ///     W + L_O^T E L_I + L_O^T E + E L_I,    E = W - Q of what is rounded by now,
 /// with H = (I + L) D (I + L)^T for either, both damped. Where H_O is a multiple of the identity this is LDLQ, code by
-/// code. Rows are rounded kernels::lane_rows at a time, one run after the other: threads share less of the work. Scales of dynamic groups are chosen
-/// from targets that know of the errors of all earlier rows but for those that are rounded together. `options.loss` receives
-/// the two-sided loss. Throws as Ldlq does, for either Hessian.
+/// code. Rows are rounded kernels::lane_rows at a time, one run after the other: threads share less of the work. Scales
+/// of dynamic groups are chosen from targets that know of the errors of all earlier rows but for those that are rounded
+/// together. `options.loss` receives the two-sided loss. Throws as Ldlq does, for either Hessian.
 /// Source: Tseng et al., "Model-preserving adaptive rounding", 2025.
 struct Yaqa {
   Hessian inputs;
@@ -78,8 +79,8 @@ struct Yaqa {
     const auto plan = rounding::plan_columns<S>("Yaqa", w, inputs, options, parallel.with(progress));
     std::vector<double> losses;
     if (w.size() > 0) {
-      const auto outer = outputs.feedback("Yaqa", options.damping, 1, rounding::all_of(w.rows()),
-                                           parallel.with(progress));
+      const auto outer =
+          outputs.feedback("Yaqa", options.damping, 1, rounding::all_of(w.rows()), parallel.with(progress));
       OuterFeedback feedback(*outer, w.rows(), parts.codes.cols() * S::dim);
       const EncodeOf<S> encode_of{&feedback, w.cols()};
       if (!plan.dynamic) choose_groups(w, rule, parts, parallel);

@@ -11,7 +11,7 @@ namespace nibble::kernels {
 ///
 ///     Xor      sum over i, j of 2^(i + j) count(w_i ^ x_j)          x_j stands for -1 or 1
 ///     And      sum over i, j of +-2^(i + j) count(w_i & x_j)        - for the top bit of signed x
-///     Ternary  count(t) - 2 count(t & ~(w_1 ^ x_1)), t = ~w_0 & x_0   w: codes 0, 1, 2 for -1, 0, 1; x: two's complement
+///     Ternary  count(t) - 2 count(t & ~(w_1 ^ x_1)), t = ~w_0 & x_0  w: codes 0, 1, 2 for -1, 0, 1; x: signed
 enum class BitOp { Xor, And, Ternary };
 
 /// Products of a panel with a tile of `columns` columns, both cut into bits. K is cut into steps of `step` words (the

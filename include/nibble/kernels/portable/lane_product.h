@@ -15,9 +15,9 @@ inline constexpr std::ptrdiff_t lane_rows = lane_rows_of<float>;
 /// Columns that lie side by side on the right.
 inline constexpr std::ptrdiff_t lane_cols = 8;
 
-/// out[c][r] += sum over q < depth of left[q][r] * right[q][c], for r < rows = lane_rows_of<T> and c < Cols. The rows of
-/// `out` and `left` have `rows` numbers, those of `right` are lane_cols numbers apart. Cols is 1 or lane_cols. `out` and
-/// `left` start on cache lines; `out` overlaps neither other.
+/// out[c][r] += sum over q < depth of left[q][r] * right[q][c], for r < rows = lane_rows_of<T> and c < Cols. The rows
+/// of `out` and `left` have `rows` numbers, those of `right` are lane_cols numbers apart. Cols is 1 or lane_cols. `out`
+/// and `left` start on cache lines; `out` overlaps neither other.
 template <class Tag> struct LaneProduct {
   template <int Cols, class T> static void run(const T* right, const T* left, std::ptrdiff_t depth, T* out) {
     constexpr std::ptrdiff_t rows = lane_rows_of<T>;
